@@ -1,0 +1,56 @@
+"""Makes the recognition line from its slice of the settings: models loaded and checked, gate, head, active model.
+
+Part of the composition root beside `cli.py`; what the line does is in `recognition/` and `inference/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.inference.cohort import load_centred_cosine
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+from edge.inference.mesh import Mesh
+from edge.inference.spec import SHIPPED, load_manifest
+from edge.recognition.quality import QualityGate
+from edge.recognition.recognizer import ActiveModel, Recognizer
+from edge.recognition.types import Exemplar
+from edge.settings.slices import RecognitionSettings
+
+FACTORY_RELEASE = "factory"
+
+
+def quality_gate(settings: RecognitionSettings) -> QualityGate:
+    """What a picture must reach to be told, as the settings say."""
+    return QualityGate(
+        min_width_px=settings.min_face_px,
+        max_away=settings.max_away_deg,
+        min_brightness=settings.min_brightness,
+        max_brightness=settings.max_brightness,
+        min_sharpness=settings.min_sharpness,
+        min_norm=0.0,
+    )
+
+
+def recognizer(settings: RecognitionSettings, models: Path = SHIPPED) -> Recognizer:
+    """Load the detector, the mesh and the embedder.
+
+    Raises:
+        ModelError: one of them is missing, damaged or not what the manifest promises.
+    """
+    manifest = load_manifest(models)
+    return Recognizer(
+        Detector(manifest.pick("detector", settings.detector), settings.threads),
+        Mesh(manifest.pick("mesh"), settings.threads),
+        Embedder(manifest.pick("embedder", settings.embedder), settings.threads),
+        quality_gate(settings),
+        max_faces=settings.max_faces,
+        min_presence=settings.min_presence,
+    )
+
+
+def active_model(settings: RecognitionSettings, exemplars: Sequence[Exemplar], models: Path = SHIPPED) -> ActiveModel:
+    """The head in force over everybody enrolled, with this table's own threshold."""
+    head = load_centred_cosine(load_manifest(models).pick("embedder", settings.embedder))
+    return ActiveModel.of(head, exemplars, settings.target_fpir, FACTORY_RELEASE)

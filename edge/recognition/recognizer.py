@@ -1,0 +1,114 @@
+"""The line for one frame: faces -> quality -> alignment -> embeddings -> decisions. Keeps nothing between frames.
+
+Models come as finished collaborators behind Protocols, so that the trainer's gate runs this very code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from edge.recognition.calibration import threshold_for
+from edge.recognition.decide import decide
+from edge.recognition.gallery import Gallery
+from edge.recognition.quality import MIN_PRESENCE, QualityGate, measure
+from edge.recognition.scoring import Head
+from edge.recognition.types import Candidate, Decision, Detection, Embedding, Exemplar, Face, Floats, Image, Probe
+
+
+class Detects(Protocol):
+    """Finds faces in a frame."""
+
+    def detect(self, pixels: Image) -> list[Detection]: ...
+
+
+class Fits(Protocol):
+    """Lays a mesh over a detected face."""
+
+    def fit(self, pixels: Image, detection: Detection) -> Face: ...
+
+
+class Embeds(Protocol):
+    """Aligns a face and embeds it."""
+
+    @property
+    def id(self) -> str: ...
+
+    def align(self, pixels: Image, mesh: Floats) -> Image: ...
+
+    def embed(self, crop: Image) -> Embedding: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveModel:
+    """What swaps as one: a table projected by another head, or a threshold of another table, cannot be expressed.
+
+    Make one by `ActiveModel.of`, which calibrates; `with_gallery` calibrates anew.
+    """
+
+    gallery: Gallery
+    threshold: float
+    target_fpir: float
+    release: str
+
+    @classmethod
+    def of(cls, head: Head, exemplars: Sequence[Exemplar], target_fpir: float, release: str) -> ActiveModel:
+        gallery = Gallery.build(head, exemplars)
+        return cls(gallery, threshold_for(gallery, target_fpir), target_fpir, release)
+
+    def with_gallery(self, gallery: Gallery) -> ActiveModel:
+        """The same head over another table, with that table's own threshold."""
+        return replace(self, gallery=gallery, threshold=threshold_for(gallery, self.target_fpir))
+
+    def candidates(self, embedding: Embedding) -> list[Candidate]:
+        return self.gallery.candidates(self.gallery.head.project(embedding))
+
+
+class Recognizer:
+    """Finds and embeds the faces of a frame, and decides who they are under an active model."""
+
+    def __init__(
+        self,
+        detector: Detects,
+        mesh: Fits,
+        embedder: Embeds,
+        gate: QualityGate,
+        *,
+        max_faces: int = 8,
+        min_presence: float = MIN_PRESENCE,
+    ) -> None:
+        """max_faces: the largest so many are looked at, which bounds the time for one frame."""
+        self._detector = detector
+        self._mesh = mesh
+        self._embedder = embedder
+        self._gate = gate
+        self._max_faces = max_faces
+        self._min_presence = min_presence
+
+    @property
+    def embedder_id(self) -> str:
+        return self._embedder.id
+
+    def faces(self, pixels: Image) -> list[Face]:
+        """Faces of a frame, the largest first; boxes that the mesh does not believe in are gone."""
+        detections = self._detector.detect(pixels)[: self._max_faces]
+        fitted = [self._mesh.fit(pixels, detection) for detection in detections]
+        return [face for face in fitted if face.presence >= self._min_presence]
+
+    def probe(self, pixels: Image, face: Face) -> Probe:
+        """Quality and embedding of one face of this frame."""
+        crop = self._embedder.align(pixels, face.mesh)
+        return Probe(face, measure(face, crop), self._embedder.embed(crop))
+
+    def probes(self, pixels: Image) -> list[Probe]:
+        return [self.probe(pixels, face) for face in self.faces(pixels)]
+
+    def decide(self, probe: Probe, model: ActiveModel) -> Decision:
+        """Who one picture shows, on its own."""
+        refusal = self._gate.refusal(probe.quality, probe.embedding.norm)
+        return decide(model.candidates(probe.embedding), model.threshold, refusal)
+
+    def good(self, probe: Probe) -> bool:
+        """Whether this picture is good enough to tell."""
+        return self._gate.refusal(probe.quality, probe.embedding.norm) is None

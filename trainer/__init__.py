@@ -1,0 +1,1 @@
+"""Doorward's server side: builds the models that doors run, and measures them."""
