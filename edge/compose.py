@@ -15,6 +15,7 @@ from edge.inference.mesh import Mesh
 from edge.inference.spec import SHIPPED, load_manifest
 from edge.recognition.quality import QualityGate
 from edge.recognition.recognizer import ActiveModel, Recognizer
+from edge.recognition.scoring import Head
 from edge.recognition.types import Exemplar
 from edge.settings.slices import RecognitionSettings
 
@@ -50,7 +51,15 @@ def recognizer(settings: RecognitionSettings, models: Path = SHIPPED) -> Recogni
     )
 
 
-def active_model(settings: RecognitionSettings, exemplars: Sequence[Exemplar], models: Path = SHIPPED) -> ActiveModel:
+def head_for(settings: RecognitionSettings, models: Path = SHIPPED) -> Head:
+    """The head that belongs to the embedder in use.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    return load_centred_cosine(load_manifest(models).pick("embedder", settings.embedder))
+
+
+def active_model(settings: RecognitionSettings, head: Head, exemplars: Sequence[Exemplar]) -> ActiveModel:
     """The head in force over everybody enrolled, with this table's own threshold."""
-    head = load_centred_cosine(load_manifest(models).pick("embedder", settings.embedder))
     return ActiveModel.of(head, exemplars, settings.target_fpir, FACTORY_RELEASE)

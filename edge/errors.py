@@ -49,5 +49,17 @@ class LinkError(DoorwardError, OSError):
     exit_code = 7
 
 
+class PanelError(DoorwardError, OSError):
+    """A button, an LED, a buzzer or a terminal cannot be had."""
+
+    exit_code = 8
+
+
 class MessageError(DoorwardError, ValueError):
     """A message from the network does not have the form that the contract gives it."""
+
+
+class RefusedError(DoorwardError, LookupError):
+    """What was asked cannot be done: nobody of that name, nothing to undo, not allowed by the policy."""
+
+    exit_code = 9

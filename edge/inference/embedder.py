@@ -28,7 +28,7 @@ class Embedder:
         self.spec = spec
         self.id = spec.sha256
         self.dim = spec.outputs[0].shape[-1]
-        self._alignment = spec.alignment
+        self.alignment = spec.alignment
         self._template = np.array(spec.alignment.template, np.float32)
         self._side = spec.inputs[0].shape[1]
         self._output = spec.outputs[0]
@@ -41,7 +41,7 @@ class Embedder:
         pixels: RGB frame. mesh: `(468, 3)` in its pixels.
         Returns an RGB crop, `(side, side, 3)` uint8.
         """
-        matrix = similarity(self._alignment.points(mesh), self._template)
+        matrix = similarity(self.alignment.points(mesh), self._template)
         return warp(pixels, matrix, (self._side, self._side))
 
     def embed(self, crop: Image) -> Embedding:

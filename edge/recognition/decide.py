@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.recognition.quality import Reason
-from edge.recognition.types import Candidate, Decision, Known, LookAgain, Stranger
+from edge.recognition.types import Candidate, Decision, Known, LookAgain, Reason, Stranger
 
 
 def decide(candidates: Sequence[Candidate], threshold: float, refusal: Reason | None) -> Decision:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.recognition.pose import face_width_px
-from edge.recognition.types import Face, Floats, Image, Quality
+from edge.recognition.types import Face, Floats, Image, Quality, Reason
 
-Reason = Literal["too_small", "turned_away", "too_dark", "too_bright", "blurred", "low_quality"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 # With detector scores from 0.4 no box on 125 pictures of doors and rooms reaches it (largest 0.965); faces do.

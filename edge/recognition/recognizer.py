@@ -14,7 +14,18 @@ from edge.recognition.decide import decide
 from edge.recognition.gallery import Gallery
 from edge.recognition.quality import MIN_PRESENCE, QualityGate, measure
 from edge.recognition.scoring import Head
-from edge.recognition.types import Candidate, Decision, Detection, Embedding, Exemplar, Face, Floats, Image, Probe
+from edge.recognition.types import (
+    Candidate,
+    Decision,
+    Detection,
+    Embedding,
+    Exemplar,
+    Face,
+    Floats,
+    Image,
+    Probe,
+    Reason,
+)
 
 
 class Detects(Protocol):
@@ -106,9 +117,8 @@ class Recognizer:
 
     def decide(self, probe: Probe, model: ActiveModel) -> Decision:
         """Who one picture shows, on its own."""
-        refusal = self._gate.refusal(probe.quality, probe.embedding.norm)
-        return decide(model.candidates(probe.embedding), model.threshold, refusal)
+        return decide(model.candidates(probe.embedding), model.threshold, self.refusal(probe))
 
-    def good(self, probe: Probe) -> bool:
-        """Whether this picture is good enough to tell."""
-        return self._gate.refusal(probe.quality, probe.embedding.norm) is None
+    def refusal(self, probe: Probe) -> Reason | None:
+        """Why this picture is too poor to tell, or None."""
+        return self._gate.refusal(probe.quality, probe.embedding.norm)

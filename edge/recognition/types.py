@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float32]
+
+Reason: TypeAlias = Literal["too_small", "turned_away", "too_dark", "too_bright", "blurred", "low_quality"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,9 +197,9 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Too poor to tell either way. reason: a word of `quality.REASONS`."""
+    """Too poor to tell either way."""
 
-    reason: str
+    reason: Reason
 
 
 Decision: TypeAlias = Known | Stranger | LookAgain

@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 
 from edge.recognition.decide import decide
-from edge.recognition.quality import Reason
 from edge.recognition.recognizer import ActiveModel
-from edge.recognition.types import Box, Decision, Embedding, Floats, Known, LookAgain, Probe, Stranger
+from edge.recognition.types import Box, Decision, Embedding, Floats, Known, LookAgain, Probe, Reason, Stranger
 
 Phase = Literal["started", "updated", "ended"]
 

@@ -1,0 +1,44 @@
+"""How a command of this machine gets an answer: from the running daemon if there is one, else from a desk of its own.
+
+Both give the same answers, since it is the same desk.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from edge.adapters.clock import SystemClock
+from edge.adapters.control import ask_daemon
+from edge.compose import active_model, head_for, recognizer
+from edge.contract.codec import JsonObject
+from edge.contract.messages import Request, Response
+from edge.desk import Desk
+from edge.errors import RefusedError
+from edge.inference.tflite import runtime_name
+from edge.roster import Roster
+from edge.settings.slices import Settings
+from edge.stored import control_path, open_store
+
+
+def ask(settings: Settings, verb: str, data: dict[str, Any]) -> JsonObject:
+    """The data of the answer.
+
+    Raises:
+        RefusedError: the answer is an error.
+        DoorwardError: neither a daemon nor the store can be reached.
+    """
+    request = Request(verb=verb, data=data)
+    response = ask_daemon(control_path(settings.store), request) or _ask_the_store(settings, request)
+    if response.error is not None:
+        raise RefusedError(response.error)
+    return response.data
+
+
+def _ask_the_store(settings: Settings, request: Request) -> Response:
+    with open_store(settings.store) as store:
+        people = store.load()
+        head = head_for(settings.recognition)
+        model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
+        line = cache(lambda: recognizer(settings.recognition))
+        return Desk(Roster(store, people, model), line, runtime_name(), SystemClock()).answer(request, local=True)

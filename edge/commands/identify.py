@@ -1,0 +1,111 @@
+"""`doorward identify IMAGE…`: who is in these pictures, by this door's own table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as Pillow
+
+from edge.adapters.pictures import read_picture
+from edge.compose import active_model, head_for, recognizer
+from edge.draw import Mark, annotate, colour_of
+from edge.errors import PictureError
+from edge.recognition.recognizer import ActiveModel, Recognizer
+from edge.recognition.types import Decision, Image, Known, LookAgain, Probe
+from edge.settings import load_settings
+from edge.stored import open_people
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    probe: Probe
+    decision: Decision
+    name: str
+
+    @property
+    def answer(self) -> str:
+        if isinstance(self.decision, Known):
+            return self.name
+        return f"look again: {self.decision.reason}" if isinstance(self.decision, LookAgain) else "stranger"
+
+
+def add(subparsers: Any) -> None:
+    """Describe the command to the parser."""
+    parser = subparsers.add_parser("identify", help="say who is in pictures")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    parser.add_argument("--json", action="store_true", help="one JSON object a picture")
+    parser.add_argument("--draw", type=Path, metavar="FOLDER", help="write annotated copies there, as PNG")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when every picture could be read, else the exit code of a picture error; the others are still answered."""
+    settings = load_settings(arguments.settings)
+    line = recognizer(settings.recognition)
+    people = open_people(settings.store)
+    names = {person.id: person.name for person in people.people.values()}
+    head = head_for(settings.recognition)
+    model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
+    skipped = 0
+    for file in arguments.images:
+        try:
+            pixels = read_picture(file)
+        except PictureError as error:
+            print(f"doorward: skipped: {error}", file=sys.stderr)
+            skipped += 1
+            continue
+        found = list(_identify(pixels, line, model, names))
+        print(_as_json(file, found) if arguments.json else _as_text(file, found))
+        if arguments.draw:
+            _draw(arguments.draw, file, pixels, found)
+    return PictureError.exit_code if skipped else 0
+
+
+def _identify(pixels: Image, line: Recognizer, model: ActiveModel, names: Mapping[str, str]) -> Iterator[_Found]:
+    for probe in line.probes(pixels):
+        decision = line.decide(probe, model)
+        yield _Found(probe, decision, names.get(decision.person, "") if isinstance(decision, Known) else "")
+
+
+def _as_text(file: Path, found: list[_Found]) -> str:
+    if not found:
+        return f"{file}: no face"
+    lines = []
+    for one in found:
+        score = "" if isinstance(one.decision, LookAgain) else f"  score {one.decision.score:.3f}"
+        lines.append(f"{file}: {one.answer}{score}  {one.probe.quality.width_px:.0f} px wide")
+    return "\n".join(lines)
+
+
+def _as_json(file: Path, found: list[_Found]) -> str:
+    faces = []
+    for one in found:
+        score = getattr(one.decision, "score", None)
+        faces.append(
+            {
+                "outcome": type(one.decision).__name__.lower(),
+                "person": one.decision.person if isinstance(one.decision, Known) else None,
+                "name": one.name or None,
+                "reason": one.decision.reason if isinstance(one.decision, LookAgain) else None,
+                "score": score if score is not None and score > float("-inf") else None,
+                "box": asdict(one.probe.face.detection.box),
+                "norm": one.probe.embedding.norm,
+                "quality": asdict(one.probe.quality),
+            }
+        )
+    return json.dumps({"file": str(file), "faces": faces})
+
+
+def _draw(folder: Path, file: Path, pixels: Image, found: list[_Found]) -> None:
+    marks = [Mark(one.probe.face.detection.box, one.answer, colour_of(one.decision)) for one in found]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(annotate(pixels, marks)).save(folder / f"{file.stem}.png")
+    except OSError as error:
+        raise PictureError(f"{folder}: cannot be written ({error.strerror}); name another folder for --draw") from error

@@ -1,0 +1,111 @@
+"""Who the door knows, in memory and on disk at once: every change is committed first and then swapped in.
+
+Adding somebody touches their row and the table's threshold alone. One thread owns it: the daemon's, or a command's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edge.events import PersonLabel
+from edge.receipts import Receipt
+from edge.recognition.recognizer import ActiveModel
+from edge.template_types import NewExemplar, Person, StoredPeople
+from edge.templates import TemplateStore, Undone
+
+
+class Roster:
+    """The people of one door under one active model."""
+
+    def __init__(self, store: TemplateStore, people: StoredPeople, model: ActiveModel) -> None:
+        """model: active over exactly these people."""
+        self._store = store
+        self._people = dict(people.people)
+        self._model = model
+
+    @property
+    def model(self) -> ActiveModel:
+        return self._model
+
+    @property
+    def people(self) -> Mapping[str, Person]:
+        return self._people
+
+    @property
+    def labels(self) -> dict[str, PersonLabel]:
+        """What events may say of each, by id."""
+        return {person.id: PersonLabel(person.name, person.verified) for person in self._people.values()}
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nobody can be enrolled just now (disk full, read-only), or None."""
+        return self._store.refusal
+
+    def find(self, text: str) -> tuple[Person, ...]:
+        """Those whom an id or a name may mean."""
+        return StoredPeople(self._people).find(text)
+
+    def enroll(self, name: str | None, exemplars: Sequence[NewExemplar], wall_s: float, *, verified: bool) -> Person:
+        """Add somebody; when it returns they are on disk, and the next frame recognizes them.
+
+        Raises:
+            StoreError: nothing was written.
+        """
+        return self._took(self._store.add_person(name, exemplars, wall_s=wall_s, verified=verified))
+
+    def add_exemplars(self, person: str, exemplars: Sequence[NewExemplar], wall_s: float) -> Person:
+        """More pictures of somebody enrolled."""
+        return self._took(self._store.add_exemplars(person, exemplars, wall_s=wall_s))
+
+    def rename(self, person: str, name: str) -> Person:
+        return self._took(self._store.rename(person, name))
+
+    def confirm(self, person: str) -> Person:
+        return self._took(self._store.confirm(person))
+
+    def erase(self, person: str, wall_s: float) -> Receipt:
+        """Everywhere; see `TemplateStore.erase`."""
+        receipt = self._store.erase(person, wall_s=wall_s)
+        self._lost(person)
+        return receipt
+
+    def undo(self, wall_s: float) -> Undone | None:
+        """Take the last enrollment back; None when there is none."""
+        undone = self._store.undo_last_enrollment(wall_s=wall_s)
+        if undone is not None:
+            self._reread(undone.enrollment.person)
+        return undone
+
+    def saw(self, person: str, wall_s: float) -> None:
+        """Somebody was recognized; written later, so that no frame waits for the disk."""
+        self._store.touch(person, wall_s)
+
+    def flush(self) -> None:
+        """Write who was seen, and a snapshot where there is something new."""
+        self._store.flush_seen()
+        self._store.snapshot()
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _took(self, person: Person) -> Person:
+        self._people[person.id] = person
+        self._project(person)
+        return person
+
+    def _project(self, person: Person) -> None:
+        gallery = self._model.gallery
+        embeddings = [exemplar.embedding for exemplar in person.gallery(gallery.head.embedder_id)]
+        changed = gallery.with_person(person.id, embeddings) if embeddings else gallery.without(person.id)
+        self._model = self._model.with_gallery(changed)
+
+    def _lost(self, person: str) -> None:
+        self._people.pop(person, None)
+        self._model = self._model.with_gallery(self._model.gallery.without(person))
+
+    def _reread(self, person: str) -> None:
+        still_there = self._store.load().people.get(person)
+        if still_there is None:
+            self._lost(person)
+        else:
+            self._took(still_there)

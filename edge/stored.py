@@ -1,0 +1,71 @@
+"""Opens what a door keeps on its disk, from its slice of the settings: the template store with its key, and places.
+
+Part of the composition root; what is in the store is `templates.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.errors import StoreError
+from edge.keys import DeviceKey, key_place, obtain_device_key
+from edge.receipts import Place
+from edge.settings.slices import StoreSettings
+from edge.template_types import StoredPeople
+from edge.templates import TemplateStore
+
+
+def folder_of(settings: StoreSettings) -> Path:
+    """The state folder; `load_settings` has filled it in."""
+    if settings.folder is None:
+        raise StoreError("no state folder is set; set [store] folder")
+    return settings.folder
+
+
+def store_path(settings: StoreSettings) -> Path:
+    """The template store's file."""
+    return folder_of(settings) / "people.db"
+
+
+def outbox_path(settings: StoreSettings) -> Path:
+    """The file of events that wait for the broker."""
+    return folder_of(settings) / "outbox.db"
+
+
+def control_path(settings: StoreSettings) -> Path:
+    """The socket on which a running daemon takes this machine's commands."""
+    return folder_of(settings) / "control.sock"
+
+
+def open_store(settings: StoreSettings, *, places: Sequence[Place] = ()) -> TemplateStore:
+    """The store for writing, made at the first start.
+
+    Raises:
+        StoreError: it cannot be opened, or another process has it.
+    """
+    path = store_path(settings)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: {error.strerror}; set [store] folder to one that can be written") from error
+    return TemplateStore.open(path, _key(settings), keep_snapshots=settings.snapshots, places=places)
+
+
+def open_people(settings: StoreSettings) -> StoredPeople:
+    """Everybody, read beside a running daemon too; nobody where nothing was stored yet.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    path = store_path(settings)
+    if not path.exists():
+        return StoredPeople({})
+    with TemplateStore.open(path, _key(settings), exclusive=False) as store:
+        return store.load()
+
+
+def _key(settings: StoreSettings) -> DeviceKey:
+    place = key_place(settings.key_file, folder_of(settings), os.environ)
+    return obtain_device_key(place, store_exists=store_path(settings).exists())

@@ -1,0 +1,48 @@
+"""`doorward-trainer`: the server's commands. Parses the line and turns errors into one line and an exit code.
+
+TensorFlow is loaded by the commands that need it, never here, so that help and errors come at once.
+Exit codes are those of `doorward`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from edge import __version__
+from edge.errors import DoorwardError
+from trainer.bench.commands import add_bench_commands
+from trainer.embedder.commands import add_models_commands
+from trainer.head_commands import add_head_commands
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
+    arguments = parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except DoorwardError as error:
+        if os.environ.get("DOORWARD_DEBUG"):
+            raise
+        print(f"doorward-trainer: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="doorward-trainer", description="Build and measure what doors run.")
+    top.add_argument("--version", action="version", version=f"doorward-trainer {__version__}")
+    subparsers = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    add_models_commands(subparsers)
+    add_head_commands(subparsers)
+    add_bench_commands(subparsers)
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

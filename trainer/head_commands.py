@@ -1,0 +1,61 @@
+"""`doorward-trainer head build`: learns from a fleet list what doors score with, and writes it beside the embedder.
+
+Parses, embeds and prints; the learning is `cohort.py`'s and `distill.py`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge.errors import ModelError
+from edge.inference.embedder import Embedder
+from edge.inference.spec import SHIPPED, load_manifest
+from trainer.cohort import write_cohort
+from trainer.fleet_faces import PersonViews, embed_people, fleet_files
+
+_NIGHT_VIEWS = 2
+
+
+def add_head_commands(subparsers: Any) -> None:
+    """Register `head` and what is below it."""
+    head = subparsers.add_parser("head", help="learn what doors score with")
+    actions = head.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="learn the cohort from a fleet list", description=_build.__doc__)
+    build.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder with lists/ and lfw/")
+    build.add_argument("--models", type=Path, default=SHIPPED, metavar="DIR", help="where the embedder is")
+    build.add_argument("--embedder", default="", metavar="NAME", help="another than the default")
+    build.set_defaults(run=_build)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    """Embed the fleet list's pictures and write their mean and spread beside the embedder. No embedding is kept."""
+    manifest = load_manifest(arguments.models)
+    spec = manifest.pick("embedder", arguments.embedder)
+    people = fleet_files(arguments.data)
+    embedder = Embedder(spec)
+    done = list(
+        embed_people(
+            people.values(), manifest, embedder, night_views=_NIGHT_VIEWS, progress=_progress(len(people))
+        )
+    )
+    try:
+        file = write_cohort(spec, [embedding.x for views in done for embedding in views.clean])
+    except ValueError as error:
+        raise ModelError(f"{arguments.data}: {error}") from error
+    print(f"{spec.name}: learned from {len(done)} people, {_pictures(done)} pictures; written to {file}")
+    return 0
+
+
+def _pictures(done: list[PersonViews]) -> int:
+    return sum(len(views.clean) for views in done)
+
+
+def _progress(total: int) -> Any:
+    def tell(number: int) -> None:
+        if number % 20 == 0 or number == total:
+            print(f"\r{number} of {total} people", end="\n" if number == total else "", file=sys.stderr, flush=True)
+
+    return tell
