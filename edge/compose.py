@@ -6,18 +6,25 @@ Part of the composition root beside `cli.py`; what the line does is in `recognit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
+from edge.adapters.camera_options import CameraOptions
+from edge.adapters.cameras import make_camera
+from edge.adapters.clock import SystemClock
+from edge.adapters.walkup import FindFace
+from edge.adapters.walkup_figure import face_of_eyes
 from edge.inference.cohort import load_centred_cosine
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.mesh import Mesh
 from edge.inference.spec import SHIPPED, load_manifest
+from edge.ports import Camera
 from edge.recognition.quality import QualityGate
 from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.scoring import Head
-from edge.recognition.types import Exemplar
-from edge.settings.slices import RecognitionSettings
+from edge.recognition.types import Box, Exemplar, Image
+from edge.settings.slices import CameraSettings, RecognitionSettings
 
 FACTORY_RELEASE = "factory"
 
@@ -49,6 +56,34 @@ def recognizer(settings: RecognitionSettings, models: Path = SHIPPED) -> Recogni
         max_faces=settings.max_faces,
         min_presence=settings.min_presence,
     )
+
+
+def camera_for(settings: CameraSettings, models: Path = SHIPPED) -> Camera:
+    """The camera that the settings name, not yet opened.
+
+    Raises:
+        CameraError: the URL is of no kind that is known.
+    """
+    options = CameraOptions(
+        width=settings.width,
+        height=settings.height,
+        frames_per_second=settings.fps,
+        rotate=settings.rotate,
+        mirror=settings.mirror,
+        timeout_s=settings.timeout_s,
+    )
+    return make_camera(settings.url, options, SystemClock(), find_face=face_finder(models))
+
+
+def face_finder(models: Path = SHIPPED) -> FindFace:
+    """Where the largest face of a still picture is; the detector is loaded at the first call."""
+    detector = cache(lambda: Detector(load_manifest(models).pick("detector")))
+
+    def find(pixels: Image) -> Box | None:
+        found = detector().detect(pixels)
+        return face_of_eyes(found[0].eyes) if found else None
+
+    return find
 
 
 def head_for(settings: RecognitionSettings, models: Path = SHIPPED) -> Head:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -68,8 +68,17 @@ class Verb:
 class Desk:
     """The requests that need no door: people, and enrolling them from pictures."""
 
-    def __init__(self, roster: Roster, line: Callable[[], Recognizer], runtime: str, clock: Clock) -> None:
-        """line: gives the recognizer, which a command loads only where it is needed."""
+    def __init__(
+        self,
+        roster: Roster,
+        line: Callable[[], Recognizer],
+        runtime: str,
+        clock: Clock,
+        at_the_door: Mapping[str, Verb] | None = None,
+    ) -> None:
+        """line: gives the recognizer, which a command loads only where it is needed.
+        at_the_door: further verbs, which only a running door can answer.
+        """
         self._roster = roster
         self._line = line
         self._runtime = runtime
@@ -78,6 +87,7 @@ class Desk:
             "people_list": Verb(self._people_list),
             "people_show": Verb(self._people_show),
             "enroll_pictures": Verb(self._enroll_pictures, local_only=True),
+            **(at_the_door or {}),
         }
 
     def answer(self, request: Request, *, local: bool) -> Response:

@@ -69,6 +69,11 @@ class Roster:
         self._lost(person)
         return receipt
 
+    def last_enrolled(self) -> str | None:
+        """The person whom `undo` would take back, or whose pictures; None when there is nothing to undo."""
+        last = self._store.last_enrollment()
+        return last.person if last else None
+
     def undo(self, wall_s: float) -> Undone | None:
         """Take the last enrollment back; None when there is none."""
         undone = self._store.undo_last_enrollment(wall_s=wall_s)

@@ -1,4 +1,4 @@
-"""From a fleet's statistics to a head, in closed form: PLDA with quality. Scoring with it is `edge/recognition/plda.py`'s.
+"""From a fleet's statistics to a head, in closed form: PLDA with quality. Scoring is `edge/recognition/plda.py`'s.
 
 What the choices rest on is measured (`bench openset`): W from clean and degraded views together; W shrunk 0.3 towards a
 scaled identity after Ledoit-Wolf-like shrinkage; g with a mean of 1, raised to a power below 1.
@@ -39,7 +39,9 @@ class HeadParameters:
     @property
     def id(self) -> str:
         """Names the head by what is in it."""
-        content = b"".join(np.ascontiguousarray(a, np.float32).tobytes() for a in (self.mean, self.transform, self.beta))
+        content = b"".join(
+            np.ascontiguousarray(a, np.float32).tobytes() for a in (self.mean, self.transform, self.beta)
+        )
         quality = repr(self.quality).encode()
         return "plda-" + hashlib.sha256(self.embedder_id.encode() + content + quality).hexdigest()[:12]
 
@@ -71,13 +73,14 @@ def shrunk_within(statistics: Statistics, towards_identity: float) -> Doubles:
     if level <= 0:
         raise ValueError("all pictures of each person are alike: nothing tells how much a person's pictures differ")
     square = (pooled**2).sum()
-    oas = min(1.0, ((1 - 2 / dim) * square + (level * dim) ** 2) / ((freedom + 1 - 2 / dim) * (square - level**2 * dim) + 1e-30))
+    departure = (freedom + 1 - 2 / dim) * (square - level**2 * dim)
+    oas = min(1.0, ((1 - 2 / dim) * square + (level * dim) ** 2) / max(departure, 1e-30))
     amount = 1 - (1 - oas) * (1 - towards_identity)
     return np.asarray((1 - amount) * pooled + amount * level * np.eye(dim))
 
 
 def mean_and_between(statistics: Statistics, within: Doubles) -> tuple[Doubles, Doubles]:
-    """mu and B: mean and covariance of the people's means, less what few pictures each add to it (W times mean 1/n)."""
+    """The mu and B: mean and covariance of the people's means, less what few pictures each add to it (W times mean 1/n)."""
     people = statistics.people
     mean = statistics.mean_sum / people
     of_means = statistics.mean_scatter / people - np.outer(mean, mean)
@@ -94,7 +97,7 @@ def diagonalize(within: Doubles, between: Doubles) -> tuple[Doubles, Doubles]:
 
 
 def quality_model(statistics: Statistics, power: float) -> QualityModel:
-    """g from the norm: a log-linear fit of the pictures' squared residuals, tempered, scaled to a mean of 1."""
+    """The g from the norm: a log-linear fit of the pictures' squared residuals, tempered, scaled to a mean of 1."""
     used = statistics.norm_freedom > 0
     log_norm, freedom = bin_log_norms()[used], statistics.norm_freedom[used]
     energy = np.maximum(statistics.norm_energy[used] / freedom, 1e-12)

@@ -15,13 +15,11 @@ from edge.adapters.pictures import read_picture
 from edge.errors import DoorwardError
 from edge.inference.embedder import Embedder
 from edge.inference.spec import Manifest
-from edge.recognition.align import Alignment, similarity
 from edge.recognition.degrade import NightCamera, night_view
 from edge.recognition.types import Embedding, Floats
 from trainer.embedder.faces import FaceFinder
 
 FLEET_LIST = "lfw_dev_fleet.txt"
-_EYES = ((33, 133, 159, 145), (362, 263, 386, 374))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,16 +82,9 @@ def embed_people(
                 continue
             crop = embedder.align(picture.pixels, picture.mesh)
             clean.append(embedder.embed(crop))
-            eye_px = eye_distance_px(embedder.alignment, picture.mesh)
+            eye_px = embedder.alignment.eye_distance_px(picture.mesh)
             dark = (night_view(crop, eye_px, NightCamera(), random) for _ in range(night_views))
             night += [embedder.embed(view) for view in dark]
         progress(number)
         if clean:
             yield PersonViews(tuple(clean), tuple(night))
-
-
-def eye_distance_px(alignment: Alignment, mesh: Floats) -> float:
-    """Between the eyes of a face once it is aligned."""
-    matrix = similarity(alignment.points(mesh), np.array(alignment.template, np.float32))
-    left, right = (mesh[list(eye), :2].mean(axis=0) for eye in _EYES)
-    return float(np.linalg.norm(right - left) * np.hypot(matrix[0, 0], matrix[1, 0]))

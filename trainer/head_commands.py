@@ -37,9 +37,7 @@ def _build(arguments: argparse.Namespace) -> int:
     people = fleet_files(arguments.data)
     embedder = Embedder(spec)
     done = list(
-        embed_people(
-            people.values(), manifest, embedder, night_views=_NIGHT_VIEWS, progress=_progress(len(people))
-        )
+        embed_people(people.values(), manifest, embedder, night_views=_NIGHT_VIEWS, progress=_progress(len(people)))
     )
     try:
         file = write_cohort(spec, [embedding.x for views in done for embedding in views.clean])

@@ -89,7 +89,8 @@ def wilson_interval(successes: int, trials: int, z: float = _Z_95) -> tuple[floa
     share, weight = successes / trials, z * z / trials
     centre = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # The share itself bounds what rounding does at 0 and 1.
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def bootstrap_interval(

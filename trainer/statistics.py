@@ -1,7 +1,7 @@
-"""Sufficient statistics of a fleet's enrollments: all that a head is learned from. Adding, taking away and pooling are exact.
+"""Sufficient statistics of a fleet's enrollments: all that a head is learned from. Adding and taking away are exact.
 
-Only sums are kept, no embedding: a new person costs their own pictures alone, a person who is erased is subtracted as if
-they had never been there, and sites add up. What is made of the sums is left to `distill.py`.
+Only sums are kept, no embedding: a new person costs their own pictures alone, a person who is erased is subtracted as
+if they had never been there, and sites add up. What is made of the sums is left to `distill.py`.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Statistics:
             mean_scatter=np.outer(mean, mean),
             within_scatter=residual.T @ residual,
             norm_count=np.bincount(bins, minlength=NORM_BINS).astype(np.float64),
-            norm_freedom=np.bincount(bins, np.full(count, 1 - 1 / count), NORM_BINS),
-            norm_energy=np.bincount(bins, (residual**2).sum(axis=1), NORM_BINS),
+            norm_freedom=np.bincount(bins, np.full(count, 1 - 1 / count), NORM_BINS).astype(np.float64),
+            norm_energy=np.bincount(bins, (residual**2).sum(axis=1), NORM_BINS).astype(np.float64),
         )
 
     @property
@@ -102,10 +102,10 @@ class Statistics:
 def norm_bin(norms: Doubles) -> NDArray[np.intp]:
     """Which bin a norm falls into; the outermost take what lies beyond."""
     place = (np.log(np.maximum(norms, 1e-9)) - _LOWEST_LOG) / (_HIGHEST_LOG - _LOWEST_LOG) * NORM_BINS
-    return np.clip(place.astype(np.intp), 0, NORM_BINS - 1)
+    return np.asarray(np.clip(place, 0, NORM_BINS - 1), np.intp)
 
 
 def bin_log_norms() -> Doubles:
-    """log of each bin's middle, `(NORM_BINS,)`."""
+    """The log of each bin's middle, `(NORM_BINS,)`."""
     step = (_HIGHEST_LOG - _LOWEST_LOG) / NORM_BINS
     return _LOWEST_LOG + step * (np.arange(NORM_BINS) + 0.5)

@@ -35,7 +35,9 @@ Outcome = Literal["known", "stranger", "unclear"]
 Liveness = Literal["not_checked", "live", "photo"]
 # The words of `edge.recognition.quality.REASONS`; a test holds them together.
 QualityReason = Literal["too_small", "turned_away", "too_dark", "too_bright", "blurred", "low_quality"]
-EnrollmentState = Literal["waiting", "looking", "shot_taken", "refused", "done", "cancelled", "timed_out", "undone"]
+EnrollmentState = Literal[
+    "looking", "shot_taken", "storing", "asking", "undoing", "refused", "done", "cancelled", "timed_out", "undone"
+]
 EnrollmentReason = Literal[
     "no_face",
     "several_faces",
@@ -53,6 +55,7 @@ EnrollmentReason = Literal[
     "busy",
     "store_failed",
     "nothing_to_undo",
+    "no_picture",
 ]
 CameraState = Literal["opening", "ok", "lost"]
 
@@ -156,7 +159,8 @@ class RecognitionEvent(Message):
     stranger: a stranger's stable id for a day, else null. reason: why it is unclear, else null.
     verified: the person was enrolled or confirmed by somebody entitled, and not only by pressing the button.
     provisional: told before there were enough good pictures; an `updated` follows.
-    score: log-likelihood ratio of the best candidate, null where nobody is enrolled; margin: above the threshold.
+    score: of the best candidate, in the units of the release's head, null where nobody is enrolled.
+    margin: how far the score lies above the threshold.
     liveness: an answer of its own. `known` with `not_checked` may be a printed photo.
     clock_set: the times can be trusted; ended_at is null until the visit ends.
     release, runtime: which head and which inference engine told it.

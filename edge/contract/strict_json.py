@@ -1,13 +1,14 @@
 """JSON bytes from the network, read strictly: an object or one clear refusal.
 
 Refused: too many bytes, no UTF-8, no JSON, NaN and infinities (also those hidden as 1e999), whole numbers beyond 2**53,
-a key given twice, nesting that exhausts the parser. What an object's keys mean is left to `codec.py`.
+a key given twice, nesting beyond `MAX_DEPTH`. What an object's keys mean is left to `codec.py`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -16,6 +17,9 @@ from edge.errors import MessageError
 MAX_DEPTH = 8  # our messages need three; data within a request may need some more
 MAX_WHOLE = 2**53  # beyond, other readers of JSON (JavaScript, Home Assistant's front end) lose digits
 _MAX_SHOWN = 40
+# A text with its quotes (the last may be missing, so that nothing is looked at twice), or a bracket outside of texts.
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class Refusal(Exception):  # noqa: N818 - never leaves this file: it becomes a MessageError with the message's kind
@@ -54,17 +58,25 @@ def _parse(payload: bytes, max_bytes: int) -> dict[str, Any]:
         text = payload.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refusal("", f"is not UTF-8 at byte {error.start}") from None
+    _check_depth(text)
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
         )
     except json.JSONDecodeError as error:
         raise Refusal("", f"is not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise Refusal("", f"is nested deeper than {MAX_DEPTH} levels") from None
     if not isinstance(value, dict):
         raise Refusal("", f"must be a JSON object, found {kind_of(value)}")
     return value
+
+
+def _check_depth(text: str) -> None:
+    """Before the parser, which recurses: how deep it may go differs from one Python to the next."""
+    depth = 0
+    for found in _NESTING.finditer(text):
+        depth += _STEPS.get(found[0], 0)
+        if depth > MAX_DEPTH:
+            raise Refusal("", f"is nested deeper than {MAX_DEPTH} levels")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.errors import ModelError
 from edge.inference.spec import ModelSpec, Preprocessing, TensorSpec
 from edge.inference.tflite import Model
-from edge.recognition.align import similarity, warp
+from edge.recognition.align import warp
 from edge.recognition.types import Embedding, Floats, Image
 
 _SMALLEST_NORM = 1e-6  # below it a vector has no direction
@@ -29,7 +29,6 @@ class Embedder:
         self.id = spec.sha256
         self.dim = spec.outputs[0].shape[-1]
         self.alignment = spec.alignment
-        self._template = np.array(spec.alignment.template, np.float32)
         self._side = spec.inputs[0].shape[1]
         self._output = spec.outputs[0]
         self._table = input_table(spec.preprocessing, spec.inputs[0])
@@ -41,8 +40,7 @@ class Embedder:
         pixels: RGB frame. mesh: `(468, 3)` in its pixels.
         Returns an RGB crop, `(side, side, 3)` uint8.
         """
-        matrix = similarity(self.alignment.points(mesh), self._template)
-        return warp(pixels, matrix, (self._side, self._side))
+        return warp(pixels, self.alignment.matrix(mesh), (self._side, self._side))
 
     def embed(self, crop: Image) -> Embedding:
         """crop: an aligned RGB face, `(side, side, 3)` uint8."""

@@ -90,7 +90,8 @@ def _check_hash(spec: ModelSpec) -> None:
         raise ModelError(f"{spec.path}: {error.strerror}; reinstall Doorward or build the models again") from error
     if found != spec.sha256:
         raise ModelError(
-            f"{spec.path}: sha256 is {found[:12]}…, the manifest says {spec.sha256[:12]}…; the file is damaged or another one"
+            f"{spec.path}: sha256 is {found[:12]}…, the manifest says {spec.sha256[:12]}…; "
+            "the file is damaged or another one: reinstall Doorward or build the models again"
         )
 
 

@@ -30,6 +30,20 @@ class Alignment:
         means = [mesh[list(group), :2].mean(axis=0) for group in self.groups]
         return np.asarray(means, np.float32)
 
+    def matrix(self, mesh: Floats) -> NDArray[np.float64]:
+        """The similarity that brings a face of this mesh to the template, `(2, 3)`."""
+        return similarity(self.points(mesh), np.array(self.template, np.float32))
+
+    def eye_distance_px(self, mesh: Floats) -> float:
+        """Between the eyes of the face once it is aligned."""
+        left, right = apply(self.matrix(mesh), eye_centres(mesh))
+        return float(np.linalg.norm(right - left))
+
+
+def eye_centres(mesh: Floats) -> Floats:
+    """Middle between inner and outer corner of each eye, `(2, 2)`, left to right as seen."""
+    return np.asarray(mesh[[33, 133, 362, 263], :2].reshape(2, 2, 2).mean(axis=1), np.float32)
+
 
 def similarity(source: Floats, target: Floats) -> NDArray[np.float64]:
     """Least-squares rotation, scale and shift, no reflection (Umeyama 1991).

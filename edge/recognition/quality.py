@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.recognition.align import eye_centres
 from edge.recognition.pose import face_width_px
 from edge.recognition.types import Face, Floats, Image, Quality, Reason
 
@@ -54,7 +55,7 @@ def measure(face: Face, crop: Image) -> Quality:
     crop: the aligned face, RGB `(S, S, 3)` uint8; its centre is measured, where it is skin and not background.
     """
     grey = _centre(crop) @ _LUMA
-    eyes = face.mesh[[33, 133, 362, 263], :2].reshape(2, 2, 2).mean(axis=1)
+    eyes = eye_centres(face.mesh)
     return Quality(
         width_px=face_width_px(face.mesh),
         eye_distance_px=float(np.linalg.norm(eyes[1] - eyes[0])),

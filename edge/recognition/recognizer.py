@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
+from edge.recognition.align import Alignment
 from edge.recognition.calibration import threshold_for
 from edge.recognition.decide import decide
+from edge.recognition.degrade import NightCamera, night_view
 from edge.recognition.gallery import Gallery
 from edge.recognition.quality import MIN_PRESENCE, QualityGate, measure
 from edge.recognition.scoring import Head
@@ -45,6 +49,9 @@ class Embeds(Protocol):
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def alignment(self) -> Alignment: ...
 
     def align(self, pixels: Image, mesh: Floats) -> Image: ...
 
@@ -111,6 +118,13 @@ class Recognizer:
         """Quality and embedding of one face of this frame."""
         crop = self._embedder.align(pixels, face.mesh)
         return Probe(face, measure(face, crop), self._embedder.embed(crop))
+
+    def night_views(self, pixels: Image, face: Face, count: int, random: np.random.Generator) -> list[Probe]:
+        """The face as a door camera at night would have seen it, for the statistics that heads are learned from."""
+        crop = self._embedder.align(pixels, face.mesh)
+        eye_px = self._embedder.alignment.eye_distance_px(face.mesh)
+        views = [night_view(crop, eye_px, NightCamera(), random) for _ in range(count)]
+        return [Probe(face, measure(face, view), self._embedder.embed(view)) for view in views]
 
     def probes(self, pixels: Image) -> list[Probe]:
         return [self.probe(pixels, face) for face in self.faces(pixels)]

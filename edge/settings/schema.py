@@ -38,7 +38,6 @@ class Key:
     doc: one sentence without its full stop.
     unit: of numbers, such as `s` or `px`.
     low, high: bounds of numbers, both inclusive.
-    choices: the only values that are allowed, if any.
     pattern, pattern_words: a regular expression that the whole text matches, and the same said in words.
     max_chars: of texts.
     example: what the example file shows where there is no default to show.
@@ -48,7 +47,6 @@ class Key:
     unit: str = ""
     low: float | None = None
     high: float | None = None
-    choices: tuple[str | int, ...] = ()
     pattern: str = ""
     pattern_words: str = ""
     max_chars: int = 255
@@ -70,20 +68,20 @@ SliceT = TypeVar("SliceT", bound=Slice)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table: a key with its section, type and default."""
+    """One row of the table: a key with its section, type and default. choices: the only values allowed, if any."""
 
     section: str
     name: str
     kind: type
-    optional: bool
+    choices: tuple[str | int, ...]
     default: Any
     key: Key
 
     @property
     def allowed(self) -> str:
         """What the key may hold, in words."""
-        if self.key.choices:
-            return "one of " + ", ".join(json.dumps(choice) for choice in self.key.choices)
+        if self.choices:
+            return "one of " + ", ".join(json.dumps(choice) for choice in self.choices)
         words = self.key.pattern_words or _KINDS[self.kind]
         if self.kind is str and not self.key.pattern:
             words += f" of up to {self.key.max_chars} characters"
@@ -136,7 +134,7 @@ def accept(setting: Setting, found: object, base: Path) -> Any:
         ValueError: it may not hold this; the text says what was found and what is allowed.
     """
     value = _of_kind(setting.kind, found)
-    if value is None or not _fits(setting.key, value):
+    if value is None or not _fits(setting, value):
         raise ValueError(f"found {shown(found)}, must be {setting.allowed}{_unit(setting)}")
     if setting.kind is Path:
         return base / os.path.expanduser(str(value))  # noqa: PTH111  (Path.expanduser raises where there is no home)
@@ -168,11 +166,13 @@ def _way_out(name: str, known: tuple[str, ...], homes: Mapping[str, str]) -> str
     return suggestion(name, known) or "; known are " + ", ".join(known)
 
 
-def _kind(hint: Any) -> tuple[type, bool]:
-    """`int | None` -> (int, True)."""
+def _kind(hint: Any) -> tuple[type, tuple[str | int, ...]]:
+    """`int | None` -> (int, ()); `Literal["a", "b"]` -> (str, ("a", "b"))."""
+    if typing.get_origin(hint) is typing.Literal:
+        return type(hint.__args__[0]), hint.__args__
     if isinstance(hint, types.UnionType):
-        return next(part for part in hint.__args__ if part is not types.NoneType), True
-    return hint, False
+        return next(part for part in hint.__args__ if part is not types.NoneType), ()
+    return hint, ()
 
 
 def _of_kind(kind: type, found: object) -> Any:
@@ -186,9 +186,10 @@ def _of_kind(kind: type, found: object) -> Any:
     return found if isinstance(found, kind) else None
 
 
-def _fits(key: Key, value: Any) -> bool:
-    if key.choices:
-        return value in key.choices
+def _fits(setting: Setting, value: Any) -> bool:
+    key = setting.key
+    if setting.choices:
+        return value in setting.choices
     if isinstance(value, str):
         printable = not any(unicodedata.category(char) in _FORBIDDEN_CATEGORIES for char in value)
         return (

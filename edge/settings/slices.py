@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from edge.settings.schema import Key, Slice
 
@@ -56,12 +56,8 @@ class CameraSettings(Slice):
     height: Annotated[int, Key("Height of the pictures asked for; even", unit="px", low=120, high=2160)] = 960
     fps: Annotated[float, Key("Pictures that are looked at in a second, at most", unit="1/s", low=0.5, high=60)] = 10.0
     rotate: Annotated[
-        int,
-        Key(
-            "Turn the pictures clockwise, for a camera that is mounted turned",
-            unit="degrees",
-            choices=(0, 90, 180, 270),
-        ),
+        Literal[0, 90, 180, 270],
+        Key("Turn the pictures clockwise, for a camera that is mounted turned", unit="degrees"),
     ] = 0
     mirror: Annotated[bool, Key("Swap left and right after the turn")] = False
     timeout_s: Annotated[
@@ -174,11 +170,10 @@ class EnrollmentSettings(Slice):
     """Who may add a person, and how."""
 
     policy: Annotated[
-        str,
+        Literal["open", "window", "sponsor"],
         Key(
             "open: whoever presses the button; window: only while an operator has opened one; "
-            "sponsor: only soon after somebody verified was recognized",
-            choices=("open", "window", "sponsor"),
+            "sponsor: only soon after somebody verified was recognized"
         ),
     ] = "open"
     shots: Annotated[int, Key("Good pictures that an enrollment takes", low=3, high=5)] = 4
@@ -208,11 +203,13 @@ class PanelSettings(Slice):
     button_pin: Annotated[int | None, Key("Push button to ground", example=17, **_PINS)] = None
     green_led_pin: Annotated[int | None, Key("Green LED", example=22, **_PINS)] = None
     red_led_pin: Annotated[int | None, Key("Red LED", example=27, **_PINS)] = None
+    blue_led_pin: Annotated[int | None, Key("Blue LED", example=24, **_PINS)] = None
+    leds_to_plus: Annotated[bool, Key("The LEDs share their plus side, as an RGB LED with a common anode")] = False
     buzzer_pin: Annotated[int | None, Key("Active buzzer", example=23, **_PINS)] = None
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         taken: dict[int, str] = {}
-        for name in ("button_pin", "green_led_pin", "red_led_pin", "buzzer_pin"):
+        for name in ("button_pin", "green_led_pin", "red_led_pin", "blue_led_pin", "buzzer_pin"):
             pin = getattr(self, name)
             if pin in taken:
                 yield name, f"found {pin}, which {taken[pin]} has already"
@@ -241,9 +238,7 @@ class StoreSettings(Slice):
     retention_days: Annotated[
         int, Key("People who were not seen for so long are due; 0 never", unit="days", low=0, high=3650)
     ] = 0
-    retention_action: Annotated[str, Key("list: report who is due; erase: erase them", choices=("list", "erase"))] = (
-        "list"
-    )
+    retention_action: Annotated[Literal["list", "erase"], Key("list: report who is due; erase: erase them")] = "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +253,7 @@ class MqttSettings(Slice):
         Key("Name or address of the broker", pattern=r"[A-Za-z0-9_.:%-]+", pattern_words="a host name or an address"),
     ] = "localhost"
     port: Annotated[int, Key("Port of the broker; 8883 is usual with TLS", low=1, high=65535)] = 1883
-    protocol: Annotated[str, Key("Version of MQTT", choices=("5", "3.1.1"))] = "5"
+    protocol: Annotated[Literal["5", "3.1.1"], Key("Version of MQTT")] = "5"
     base: Annotated[
         str,
         Key(
@@ -311,10 +306,8 @@ class MqttSettings(Slice):
 class LogSettings(Slice):
     """What the daemon says about itself."""
 
-    level: Annotated[
-        str, Key("Least serious lines that are written", choices=("debug", "info", "warning", "error"))
-    ] = "info"
-    format: Annotated[str, Key("text for people, json for machines; one line each", choices=("text", "json"))] = "text"
+    level: Annotated[Literal["debug", "info", "warning", "error"], Key("Least serious lines that are written")] = "info"
+    format: Annotated[Literal["text", "json"], Key("text for people, json for machines; one line each")] = "text"
 
 
 @dataclass(frozen=True, slots=True)

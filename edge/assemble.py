@@ -1,0 +1,228 @@
+"""Puts a whole door together from its settings, starts it and stops it. Part of the composition root.
+
+Only here do the settings' slices meet the components' own. `commands/run.py` and the demo use it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge import __version__
+from edge.adapters.capture import Capture, CaptureOptions
+from edge.adapters.clock import SystemClock
+from edge.adapters.control import ControlServer
+from edge.adapters.delivery import Delivery, DeliverySettings
+from edge.adapters.mqtt import MqttLink
+from edge.adapters.mqtt_settings import LinkSettings, Subscription
+from edge.adapters.outbox import Outbox
+from edge.adapters.panel import PanelPins, panel_for
+from edge.adapters.post import MqttPost, NoPost
+from edge.adapters.requests import NetworkRequests
+from edge.compose import active_model, camera_for, head_for, quality_gate, recognizer
+from edge.contract.topics import Topics
+from edge.daemon import Collaborators, Command, Daemon, LoopRules, Observer, ignore
+from edge.desk import Desk
+from edge.door_desk import DoorDesk
+from edge.door_state import Fixed, StateTeller
+from edge.enrolling import Enrollers, Enrolling
+from edge.enrollment import Enrollment, rules_for
+from edge.events import Telling
+from edge.inbox import Inbox
+from edge.inference.tflite import runtime_name
+from edge.log import get_logger
+from edge.policy import Policy
+from edge.ports import Camera, Clock, Panel, Press
+from edge.recognition.presence import Presence, PresenceSettings
+from edge.recognition.recognizer import Recognizer
+from edge.recognition.strangers import StrangerMemory
+from edge.recognition.types import Frame, Probe
+from edge.roster import Roster
+from edge.settings.slices import PanelSettings, Settings
+from edge.stored import control_path, open_store, outbox_path
+from edge.template_types import View
+
+_log = get_logger("door")
+_NIGHT_VIEWS = 2
+_HOUR_S = 3600.0
+_GOODBYE_S = 2.0  # for events that are under way when the door stops; the others wait on the disk
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a caller may bring instead of what the settings name; None takes the settings'."""
+
+    camera: Camera | None = None
+    panel: Panel | None = None
+    observer: Observer = ignore
+
+
+@contextmanager
+def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
+    """A door that is started and ready to `run`; on leaving, everything is stopped in order.
+
+    Raises:
+        DoorwardError: something that the door cannot do without is not there; one line says what.
+    """
+    given, clock = given or Given(), SystemClock()
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings.store))
+        for line in store.report:
+            _log.warning("template store", found=line)
+        line_of_recognition = recognizer(settings.recognition)
+        people, head = store.load(), head_for(settings.recognition)
+        model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
+        roster = Roster(store, people, model)
+        inbox: Inbox[Command] = Inbox()
+        post = _post(settings, inbox, stack)
+        panel = given.panel or panel_for(_pins(settings.panel))
+        panel.start(lambda press: _handed_in(inbox, press))
+        stack.callback(panel.stop)
+        capture = _capture(settings, given.camera or camera_for(settings.camera), clock, stack)
+        parts = _Parts(settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer)
+        daemon = _daemon(parts)
+        control = ControlServer(control_path(settings.store), inbox.put)
+        control.start()
+        stack.callback(control.stop)
+        _log.info("door is up", door=settings.door.id, people=len(roster.people), runtime=runtime_name())
+        yield daemon
+        _log.info("door goes down", door=settings.door.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    settings: Settings
+    line: Recognizer
+    roster: Roster
+    inbox: Inbox[Command]
+    post: MqttPost | NoPost
+    panel: Panel
+    capture: Capture
+    clock: Clock
+    observer: Observer
+
+
+def _daemon(parts: _Parts) -> Daemon:
+    settings, door_id, runtime = parts.settings, parts.settings.door.id, runtime_name()
+    enrolling = _enrolling(parts, runtime)
+    fixed = Fixed(door_id, __version__, parts.line.embedder_id, runtime)
+    state = StateTeller(fixed, parts.capture, parts.roster, parts.post.queue, parts.post.state, parts.clock)
+    door_desk = DoorDesk(enrolling, state, lambda: daemon.now_s)
+    daemon = Daemon(
+        Collaborators(
+            capture=parts.capture,
+            recognizer=parts.line,
+            presence=_presence(settings),
+            enrolling=enrolling,
+            roster=parts.roster,
+            desk=Desk(parts.roster, lambda: parts.line, runtime, parts.clock, door_desk.verbs),
+            inbox=parts.inbox,
+            panel=parts.panel,
+            post=parts.post,
+            state=state,
+            clock=parts.clock,
+            telling=Telling(door_id, runtime, settings.mqtt.publish_names),
+            observer=parts.observer,
+        ),
+        LoopRules(exit_when_camera_failed=settings.camera.reopen_failures_before_exit > 0),
+    )
+    return daemon
+
+
+def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
+    asked = parts.settings.enrollment
+    rules = rules_for(shots=asked.shots, timeout_s=asked.timeout_s, min_interval_s=asked.min_interval_s)
+    enrollers = Enrollers(
+        door=parts.settings.door.id,
+        embedder=parts.line.embedder_id,
+        runtime=runtime,
+        names=parts.settings.mqtt.publish_names,
+        views=_night_views(parts.line),
+        tell=parts.post.enrollment,
+        new_session=lambda: f"enrollment-{secrets.token_hex(4)}",
+    )
+    policy = Policy(asked.policy, asked.sponsor_within_s)
+    return Enrolling(Enrollment(rules), policy, parts.roster, parts.panel, parts.clock, enrollers)
+
+
+def _night_views(line: Recognizer) -> Callable[[Frame, Probe], list[View]]:
+    random = np.random.default_rng()
+
+    def views(frame: Frame, probe: Probe) -> list[View]:
+        made = line.night_views(frame.pixels, probe.face, _NIGHT_VIEWS, random)
+        return [View(view.embedding, view.quality) for view in made]
+
+    return views
+
+
+def _presence(settings: Settings) -> Presence:
+    asked = settings.presence
+    memory = StrangerMemory(asked.stranger_memory_h * _HOUR_S, lambda: f"stranger-{secrets.token_hex(3)}")
+    rules = PresenceSettings(asked.decide_after_frames, asked.decide_within_s, asked.visit_end_s)
+    return Presence(rules, quality_gate(settings.recognition), memory, lambda: f"visit-{secrets.token_hex(6)}")
+
+
+def _capture(settings: Settings, camera: Camera, clock: Clock, stack: ExitStack) -> Capture:
+    give_up_after = settings.camera.reopen_failures_before_exit or CaptureOptions().give_up_after
+    capture = Capture(camera, CaptureOptions(give_up_after=give_up_after), clock)
+    capture.start()
+    stack.callback(capture.stop)
+    return capture
+
+
+def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPost | NoPost:
+    mqtt, door_id = settings.mqtt, settings.door.id
+    if not mqtt.enabled:
+        return NoPost()
+    topics = Topics(mqtt.base)
+    link = MqttLink(
+        _link_settings(settings, topics), [Subscription(name, t.qos) for t, name in topics.for_door(door_id)]
+    )
+    delivery = Delivery(
+        Outbox(outbox_path(settings.store)),
+        link,
+        DeliverySettings(mqtt.acknowledged_by, topics.name("event_ack", door_id)),
+    )
+    delivery.start()
+    stack.callback(delivery.stop)
+    link.start(delivery, NetworkRequests(topics, door_id, link, inbox.put))
+    stack.callback(link.stop)
+    stack.callback(delivery.drain, _GOODBYE_S)
+    return MqttPost(topics, door_id, link, delivery)
+
+
+def _link_settings(settings: Settings, topics: Topics) -> LinkSettings:
+    mqtt = settings.mqtt
+    return LinkSettings(
+        host=mqtt.host,
+        client_id=f"doorward-{settings.door.id}",
+        port=mqtt.port,
+        protocol=mqtt.protocol,
+        availability=topics.name("availability", settings.door.id),
+        username=mqtt.username,
+        password_file=mqtt.password_file,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+        keepalive_s=mqtt.keepalive_s,
+    )
+
+
+def _handed_in(inbox: Inbox[Command], press: Press) -> None:
+    if not inbox.put(press):
+        _log.warning("a press was lost: the door is too busy", kind=press.kind)
+
+
+def _pins(settings: PanelSettings) -> PanelPins:
+    return PanelPins(
+        button=settings.button_pin,
+        red=settings.red_led_pin,
+        green=settings.green_led_pin,
+        blue=settings.blue_led_pin,
+        buzzer=settings.buzzer_pin,
+        leds_to_plus=settings.leds_to_plus,
+    )

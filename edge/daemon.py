@@ -1,0 +1,192 @@
+"""The door's loop: drain the inbox, take a frame, recognize, emit. One thread owns it, so recognition needs no locks.
+
+It only strings finished collaborators together: who is there is decided in `recognition/`, enrollments are carried out
+in `enrolling.py`, requests are answered on the desk, and everything slow or shared happens behind an adapter.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.adapters.capture import Capture, CaptureState
+from edge.contract.messages import Enrollment as EnrollmentMessage
+from edge.contract.messages import Response
+from edge.desk import Desk
+from edge.door_state import StateTeller
+from edge.enrolling import Enrolling
+from edge.errors import CameraError
+from edge.events import Telling, message_of
+from edge.inbox import Asked, Inbox
+from edge.log import get_logger
+from edge.ports import Clock, Panel, Press
+from edge.recognition.presence import Presence
+from edge.recognition.recognizer import Recognizer
+from edge.recognition.types import Frame
+from edge.recognition.visit import Visit, VisitEvent
+from edge.roster import Roster
+
+_log = get_logger("door")
+# How long the loop waits for a frame before it looks into its inbox again: a press is felt at once.
+_FRAME_WAIT_S = 0.2
+_CHORES_EVERY_S = 60.0
+
+
+class Post(Protocol):
+    """Where messages leave the door; takes each at once and keeps what must not be lost."""
+
+    def event(self, event_id: str, payload: bytes, person: str | None) -> None: ...
+
+    def enrollment(self, message: EnrollmentMessage) -> None: ...
+
+
+Command = Press | Asked
+Observer = Callable[[Frame, tuple[Visit, ...], list[VisitEvent]], None]
+
+
+def ignore(_frame: Frame, _visits: tuple[Visit, ...], _events: list[VisitEvent]) -> None:
+    """The observer of a door that nobody draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the loop strings together. observer: is shown each frame with its visits, for drawing."""
+
+    capture: Capture
+    recognizer: Recognizer
+    presence: Presence
+    enrolling: Enrolling
+    roster: Roster
+    desk: Desk
+    inbox: Inbox[Command]
+    panel: Panel
+    post: Post
+    state: StateTeller
+    clock: Clock
+    telling: Telling
+    observer: Observer = ignore
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRules:
+    """exit_when_camera_failed: end, so that the supervisor starts everything afresh."""
+
+    exit_when_camera_failed: bool = True
+
+
+class Daemon:
+    """One door at work. `run` returns when it is stopped or its camera's source has ended."""
+
+    def __init__(self, parts: Collaborators, rules: LoopRules) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._stopping = False
+        self._chores_due_s = 0.0
+        self._camera_was: CaptureState | None = None
+        self._frame_s = float("-inf")
+
+    @property
+    def now_s(self) -> float:
+        """Monotonic seconds. A film that is played faster than it was taken is ahead of the clock, and leads."""
+        return max(self._parts.clock.monotonic_s(), self._frame_s)
+
+    def stop(self) -> None:
+        """Ask the loop to end after this frame; from any thread or a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Raises:
+        CameraError: the camera failed for good, and the rules say to end then.
+        """
+        while not self._stopping and self._parts.capture.state is not CaptureState.ENDED:
+            self._drain()
+            frame = self._parts.capture.next(_FRAME_WAIT_S)
+            if frame is None:
+                self._without_frame()
+            else:
+                self._with_frame(frame)
+            self._chores()
+        self._emit(self._parts.presence.finish())
+
+    def _drain(self) -> None:
+        for command in self._parts.inbox.drain():
+            if isinstance(command, Asked):
+                command.reply(self._answer(command))
+            else:
+                self._press(command)
+
+    def _answer(self, asked: Asked) -> Response:
+        _log.debug("asked", verb=asked.request.verb, local=asked.local)
+        return self._parts.desk.answer(asked.request, local=asked.local)
+
+    def _press(self, press: Press) -> None:
+        _log.info("pressed", kind=press.kind, source=press.source)
+        if press.kind == "press":
+            self._parts.enrolling.press(self.now_s)
+        elif press.kind == "hold":
+            self._parts.enrolling.hold(self.now_s)
+        else:
+            self.stop()
+
+    def _with_frame(self, frame: Frame) -> None:
+        parts = self._parts
+        probes = parts.recognizer.probes(frame.pixels)
+        self._frame_s = frame.time_s
+        parts.enrolling.faces(self.now_s, probes, parts.roster.model, frame)
+        events = parts.presence.update(frame.time_s, probes, parts.roster.model)
+        parts.state.frame(frame.time_s)
+        parts.observer(frame, parts.presence.visits, events)
+        self._emit(events)
+
+    def _without_frame(self) -> None:
+        self._parts.enrolling.tick(self.now_s)
+        self._emit(self._parts.presence.update(self.now_s, (), self._parts.roster.model))
+
+    def _emit(self, events: list[VisitEvent]) -> None:
+        parts = self._parts
+        for event in events:
+            model = parts.roster.model
+            message = message_of(event, parts.telling, model.release, parts.roster.labels, parts.clock, uuid.uuid4)
+            parts.post.event(str(message.event), message.to_json(), message.person)
+            _log.info(
+                "visit",
+                phase=message.phase,
+                visit=message.visit,
+                outcome=message.outcome,
+                person=message.person or message.stranger,
+                provisional=message.provisional,
+                margin=message.margin,
+                frames=message.frames,
+            )
+            if message.person is not None:
+                self._recognized(message.person, firm=not message.provisional, verified=message.verified)
+
+    def _recognized(self, person: str, *, firm: bool, verified: bool) -> None:
+        self._parts.roster.saw(person, self._parts.clock.wall_s())
+        if firm and verified:
+            self._parts.enrolling.saw_verified(self.now_s)
+
+    def _chores(self) -> None:
+        """What may wait: the camera's state, and now and then the disk."""
+        self._watch_camera()
+        now_s = self._parts.clock.monotonic_s()
+        self._parts.state.tell(now_s)
+        if now_s >= self._chores_due_s:
+            self._chores_due_s = now_s + _CHORES_EVERY_S
+            self._parts.roster.flush()
+
+    def _watch_camera(self) -> None:
+        state = self._parts.capture.state
+        if state is self._camera_was:
+            return
+        self._camera_was = state
+        if state in {CaptureState.LOST, CaptureState.FAILED}:
+            _log.warning("camera lost", reason=self._parts.capture.error)
+            self._parts.panel.show("camera_lost")
+        elif state is CaptureState.OPEN:
+            _log.info("camera gives frames")
+            self._parts.panel.show("idle")
+        if state is CaptureState.FAILED and self._rules.exit_when_camera_failed:
+            raise CameraError(self._parts.capture.error or "the camera gives no frames any more")

@@ -1,0 +1,1 @@
+"""The published benchmarks: `doorward-trainer bench NAME --data DIR`, one file each."""

@@ -1,0 +1,58 @@
+"""`doorward-trainer bench NAME`: the benchmarks' command lines. What each measures is in its own module."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge.contract.bench_output import add_output_options
+from edge.inference.spec import SHIPPED
+from trainer.bench.pairs import run_pairs
+from trainer.bench.peers import run_peers
+from trainer.embedder.sources import default_cache
+
+
+def add_bench_commands(subparsers: Any) -> None:
+    """Put `bench` with all its benchmarks among the commands."""
+    bench = subparsers.add_parser("bench", help="measure what the project publishes")
+    names = bench.add_subparsers(title="benchmarks", dest="bench", required=True, metavar="NAME")
+    _add_pairs(names)
+    _add_peers(names)
+
+
+def _add_pairs(names: Any) -> None:
+    parser = _add(names, "pairs", "each embedder in float and int8 on pairs of faces")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", default=default_cache(), help="where packages and float files are kept"
+    )
+    parser.add_argument(
+        "--int8-only", action="store_true", help="leave the float originals out, which need TensorFlow and packages"
+    )
+    parser.set_defaults(run=run_pairs)
+
+
+def _add_peers(names: Any) -> None:
+    parser = _add(names, "peers", "Doorward's whole way beside other programs', one thread each")
+    parser.add_argument(
+        "--peers", type=Path, metavar="DIR", help="folder with the peers' weights; without it DATA/../peers"
+    )
+    parser.add_argument(
+        "--peer-python",
+        default=sys.executable,
+        metavar="PROGRAM",
+        help="Python that has face_recognition, OpenCV and ONNX Runtime; peers that it lacks are skipped",
+    )
+    parser.add_argument(
+        "--peer-node", type=Path, metavar="DIR", help="folder whose node_modules has face-api and its WASM backend"
+    )
+    parser.set_defaults(run=run_peers)
+
+
+def _add(names: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = names.add_parser(name, help=what)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with lists/ and lfw/ in it")
+    parser.add_argument("--models", type=Path, default=SHIPPED, metavar="DIR", help="models to measure")
+    add_output_options(parser)
+    return parser
