@@ -79,7 +79,7 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
         roster = Roster(store, people, model)
         inbox: Inbox[Command] = Inbox()
         post = _post(settings, inbox, stack)
-        panel = given.panel or panel_for(_pins(settings.panel))
+        panel = given.panel or panel_for(pins_of(settings.panel))
         panel.start(lambda press: _handed_in(inbox, press))
         stack.callback(panel.stop)
         capture = _capture(settings, given.camera or camera_for(settings.camera), clock, stack)
@@ -179,9 +179,7 @@ def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPo
     if not mqtt.enabled:
         return NoPost()
     topics = Topics(mqtt.base)
-    link = MqttLink(
-        _link_settings(settings, topics), [Subscription(name, t.qos) for t, name in topics.for_door(door_id)]
-    )
+    link = MqttLink(link_settings(settings), [Subscription(name, t.qos) for t, name in topics.for_door(door_id)])
     delivery = Delivery(
         Outbox(outbox_path(settings.store)),
         link,
@@ -195,14 +193,15 @@ def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPo
     return MqttPost(topics, door_id, link, delivery)
 
 
-def _link_settings(settings: Settings, topics: Topics) -> LinkSettings:
-    mqtt = settings.mqtt
+def link_settings(settings: Settings, suffix: str = "") -> LinkSettings:
+    """How this door speaks to its broker. suffix: of the client id, for a command beside the daemon; it has no will."""
+    mqtt, topics = settings.mqtt, Topics(settings.mqtt.base)
     return LinkSettings(
         host=mqtt.host,
-        client_id=f"doorward-{settings.door.id}",
+        client_id=f"doorward-{settings.door.id}{suffix}",
         port=mqtt.port,
         protocol=mqtt.protocol,
-        availability=topics.name("availability", settings.door.id),
+        availability="" if suffix else topics.name("availability", settings.door.id),
         username=mqtt.username,
         password_file=mqtt.password_file,
         ca_file=mqtt.ca_file,
@@ -217,7 +216,8 @@ def _handed_in(inbox: Inbox[Command], press: Press) -> None:
         _log.warning("a press was lost: the door is too busy", kind=press.kind)
 
 
-def _pins(settings: PanelSettings) -> PanelPins:
+def pins_of(settings: PanelSettings) -> PanelPins:
+    """What is wired."""
     return PanelPins(
         button=settings.button_pin,
         red=settings.red_led_pin,

@@ -7,7 +7,7 @@ in `enrolling.py`, requests are answered on the desk, and everything slow or sha
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from edge.desk import Desk
 from edge.door_state import StateTeller
 from edge.enrolling import Enrolling
 from edge.errors import CameraError
-from edge.events import Telling, message_of
+from edge.events import PersonLabel, Telling, message_of
 from edge.inbox import Asked, Inbox
 from edge.log import get_logger
 from edge.ports import Clock, Panel, Press
@@ -85,12 +85,19 @@ class Daemon:
         self._stopping = False
         self._chores_due_s = 0.0
         self._camera_was: CaptureState | None = None
-        self._frame_s = float("-inf")
+        self._frame_s: float | None = None
 
     @property
     def now_s(self) -> float:
-        """Monotonic seconds. A film that is played faster than it was taken is ahead of the clock, and leads."""
-        return max(self._parts.clock.monotonic_s(), self._frame_s)
+        """Monotonic seconds: the clock's, but of a film or a folder time goes on with the frames alone."""
+        if self._parts.capture.live or self._frame_s is None:
+            return self._parts.clock.monotonic_s()
+        return self._frame_s
+
+    @property
+    def labels(self) -> Mapping[str, PersonLabel]:
+        """Who is who, for an observer."""
+        return self._parts.roster.labels
 
     def stop(self) -> None:
         """Ask the loop to end after this frame; from any thread or a signal handler."""
@@ -103,10 +110,10 @@ class Daemon:
         while not self._stopping and self._parts.capture.state is not CaptureState.ENDED:
             self._drain()
             frame = self._parts.capture.next(_FRAME_WAIT_S)
-            if frame is None:
-                self._without_frame()
-            else:
+            if frame is not None:
                 self._with_frame(frame)
+            elif self._parts.capture.live:
+                self._without_frame()
             self._chores()
         self._emit(self._parts.presence.finish())
 

@@ -41,6 +41,14 @@ class PersonQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenameData:
+    """person: an id or a name. name: the new one."""
+
+    person: Annotated[str, chars(1, 100)]
+    name: Name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """content: the file in base64."""
 
@@ -86,6 +94,7 @@ class Desk:
         self.verbs: dict[str, Verb] = {
             "people_list": Verb(self._people_list),
             "people_show": Verb(self._people_show),
+            "people_rename": Verb(self._people_rename),
             "enroll_pictures": Verb(self._enroll_pictures, local_only=True),
             **(at_the_door or {}),
         }
@@ -121,6 +130,10 @@ class Desk:
 
     def _people_show(self, data: JsonObject) -> dict[str, Any]:
         return describe(self.one(from_object("people_show", PersonQuery, data).person))
+
+    def _people_rename(self, data: JsonObject) -> dict[str, Any]:
+        asked = from_object("people_rename", RenameData, data)
+        return describe(self._roster.rename(self.one(asked.person).id, asked.name))
 
     def _enroll_pictures(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("enroll_pictures", EnrollPictures, data)

@@ -83,13 +83,6 @@ def publish_durably(temporary: Path, path: Path) -> None:
     fsync_directory(path.parent)
 
 
-def publish_and_shred(temporary: Path, path: Path) -> None:
-    """As `publish_durably`, and the bytes that `path` held before are overwritten."""
-    with path.open("r+b") as old:
-        publish_durably(temporary, path)
-        _overwrite(old.fileno())
-
-
 def shred(path: Path) -> None:
     """Overwrite a file with zeros and take it away; harmless when it is not there.
 

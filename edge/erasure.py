@@ -2,12 +2,16 @@
 
 The order makes a crash harmless. First the snapshots are scrubbed and databases that were set aside are shredded: if
 it ends there, the person is still enrolled and nothing was acknowledged. Then one transaction deletes key and rows and
-notes the erasure as begun. What remains (write-ahead log, free pages, other places) is removed, the files are searched,
-and the receipt is filed; if it ends before that, the next start does it.
+notes the erasure as begun. What remains (write-ahead log, other places) is removed, the files are searched, and the
+receipt is filed; if it ends before that, the next start does it.
+
+Deleting overwrites (`secure_delete`). What a flash card keeps of overwritten blocks is out of any program's reach;
+there the wrapped keys still need the device key.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -30,7 +34,6 @@ from edge.snapshots import Snapshots, count_rows, delete_rows
 from edge.template_schema import StorePaths, is_damage, reading, reason_of, transaction, write_meta
 
 _DATABASE = "templates"
-_EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 _SEALED_OF_PEOPLE = "SELECT wrapped_key, card FROM people WHERE id IN (SELECT value FROM json_each(?))"
 _SEALED_OF_EXEMPLARS = "SELECT record, views FROM exemplars WHERE person IN (SELECT value FROM json_each(?))"
 
@@ -91,7 +94,7 @@ class Eraser:
         with transaction(self._connection):
             delete_rows(self._connection, (), exemplars, wall_s=wall_s)
             write_meta(self._connection, "last_enrollment", None)
-        self._sweep()
+        self._empty_log()
 
     def finish(self) -> list[Receipt]:
         """Complete what a crash, or a place that was away, left of earlier erasures; answers those now complete.
@@ -122,7 +125,7 @@ class Eraser:
         for path in [*self._paths.set_aside(), *self._paths.leftovers()]:
             shred(path)
             emptied.append(ErasedPlace(path.name, 1, 0, "removed as a whole"))
-        self._try(_EMPTY_LOG)  # on a full disk, the room that deleting needs
+        self._empty_log()  # on a full disk, the room that deleting needs
         return emptied
 
     def _delete(
@@ -137,7 +140,7 @@ class Eraser:
         return replace(begun, number=int(cursor.lastrowid or 0))
 
     def _remove_remains(self, begun: _Begun) -> tuple[ErasedPlace, ...]:
-        note = self._sweep()
+        note = self._empty_log()
         elsewhere = [_erase_place(place, begun.people) for place in self._places]
         searched = [self._searched(place, begun.marks) for place in begun.places]
         log = ErasedPlace("write-ahead log", 1, find_marks(self._paths.wal, begun.marks), note)
@@ -158,22 +161,32 @@ class Eraser:
         return receipt
 
     def _searched(self, place: ErasedPlace, marks: Sequence[bytes]) -> ErasedPlace:
-        path = self._paths.database if place.place == _DATABASE else self._paths.snapshots / place.place
-        return ErasedPlace(place.place, place.items, find_marks(path, marks), place.note)
+        """A place with what a search of its file finds. Deleting overwrites, so as a rule that is nothing."""
+        if place.place == _DATABASE:
+            left = find_marks(self._paths.database, marks)
+            return replace(place, left=self._make_anew(marks) if left else 0)
+        path = self._paths.snapshots / place.place
+        if find_marks(path, marks) == 0:
+            return place
+        self._snapshots.remove(path)
+        return replace(place, note="removed as a whole")
 
-    def _sweep(self) -> str:
-        """Make the file anew and empty its log; answers what stood in the way, which the search then weighs."""
-        notes = [self._try(step) for step in (_EMPTY_LOG, "VACUUM", _EMPTY_LOG)]
-        return "; ".join(note for note in notes[1:] if note)
+    def _make_anew(self, marks: Sequence[bytes]) -> int:
+        """Write the whole file again, with nothing in it but what is live; answers how many marks are left even so."""
+        with contextlib.suppress(sqlite3.OperationalError):  # no room: then they are left, and the receipt says so
+            self._connection.execute("VACUUM")
+        self._empty_log()
+        return find_marks(self._paths.database, marks)
 
-    def _try(self, step: str) -> str:
+    def _empty_log(self) -> str:
+        """Move the write-ahead log into the file and cut it to nothing; answers what stood in the way."""
         try:
-            answer = self._connection.execute(step).fetchone()
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error as error:
             if is_damage(error):
                 raise
-            return f"{step}: {error}"
-        return "a reader holds the log" if answer is not None and answer[0] else ""
+            return str(error)
+        return "a reader holds it" if busy else ""
 
 
 def verify_receipt(

@@ -15,6 +15,7 @@ import hmac
 import os
 import secrets
 import stat
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ CREDENTIAL = "doorward-key"
 _KEY_FILE = "device.key"
 _HEADER = "doorward-device-key-1"
 _LONGEST_FILE = 1024
+_LENGTHS = struct.Struct(">3H")
 
 
 class SealError(StoreError):
@@ -42,8 +44,9 @@ class SealError(StoreError):
 
 def bind(person: str, row: str, column: str) -> bytes:
     """The text that a sealed value is bound to. Lengths go in, so that no two places share one text."""
-    parts = (part.encode() for part in (person, row, column))
-    return b"doorward-sealed-1" + b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    first, second, third = person.encode(), row.encode(), column.encode()
+    lengths = _LENGTHS.pack(len(first), len(second), len(third))
+    return b"".join((b"doorward-sealed-1", lengths, first, second, third))
 
 
 class PersonKey:

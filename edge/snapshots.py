@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.durable import make_directory, publish_and_shred, publish_durably, shred, temporary_beside
+from edge.durable import make_directory, publish_durably, shred, temporary_beside
 from edge.errors import StoreError
-from edge.template_schema import StorePaths, check_database, connect, explain, read_meta, reading
+from edge.template_schema import StorePaths, check_database, connect, explain, read_meta, reading, transaction
 
 # ?1 and ?2 are JSON lists of people's and of exemplars' ids.
 _THEIRS = " exemplars WHERE person IN (SELECT value FROM json_each(?1)) OR id IN (SELECT value FROM json_each(?2))"
@@ -26,6 +25,7 @@ _COUNT_EXEMPLARS = "SELECT count(*) FROM" + _THEIRS
 _COUNT_PEOPLE = "SELECT count(*) FROM" + _THEMSELVES
 _DELETE_EXEMPLARS = "DELETE FROM" + _THEIRS
 _DELETE_PEOPLE = "DELETE FROM" + _THEMSELVES
+_SIDE_FILES = ("-journal", "-wal", "-shm")
 _NAME = re.compile(r"templates-(\d{8})\.db")
 
 
@@ -87,7 +87,7 @@ class Snapshots:
                 _copy_database(connection, temporary)
                 publish_durably(temporary, path)
             for old in self.newest_first()[self._keep :]:
-                shred(old)
+                self.remove(old)
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, StoreError):
                 raise
@@ -112,14 +112,20 @@ class Snapshots:
             with reading(path) as connection:
                 if count_rows(connection, people, exemplars) == 0:
                     return None
-            with _in_temporary(path) as temporary:
-                shutil.copyfile(path, temporary)
-                items = _scrub_database(temporary, people, exemplars, wall_s)
-                publish_and_shred(temporary, path)
+            items = _scrub_database(path, people, exemplars, wall_s)
         except (sqlite3.Error, OSError):
-            shred(path)
+            self.remove(path)
             return Scrubbed(path.name, 0, removed=True)
         return Scrubbed(path.name, items, removed=False)
+
+    def remove(self, path: Path) -> None:
+        """Shred one snapshot, with what SQLite may have left beside it.
+
+        Raises:
+            OSError: it did not go.
+        """
+        for suffix in ("", *_SIDE_FILES):
+            shred(path.with_name(path.name + suffix))
 
     def _next_number(self) -> int:
         newest = next(iter(self.newest_first()), None)
@@ -161,12 +167,13 @@ def _lists(people: Collection[str], exemplars: Collection[str]) -> tuple[str, st
 
 
 def _scrub_database(path: Path, people: Collection[str], exemplars: Collection[str], wall_s: float) -> int:
+    """In place, by way of a write-ahead log: it never holds the old pages, which a rollback journal would."""
     with contextlib.closing(connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = MEMORY")
-        items = delete_rows(connection, people, exemplars, wall_s=wall_s)
-        # Deleted rows are zeroed, but cells that moved between pages may have left copies: the whole file is made anew.
-        connection.execute("VACUUM")
-        check_database(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        with transaction(connection, counted=False):
+            items = delete_rows(connection, people, exemplars, wall_s=wall_s)
+        # Back to one file; this moves the log into it and takes the log away.
+        connection.execute("PRAGMA journal_mode = DELETE")
     return items
 
 
@@ -187,5 +194,5 @@ def _in_temporary(path: Path) -> Iterator[Path]:
     try:
         yield temporary
     finally:
-        for suffix in ("", "-journal", "-wal", "-shm"):
+        for suffix in ("", *_SIDE_FILES):
             shred(temporary.with_name(temporary.name + suffix))

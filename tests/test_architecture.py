@@ -120,7 +120,7 @@ def test_one_module_alone_imports_a_tflite_runtime() -> None:
 
 
 def test_what_decides_knows_no_adapter() -> None:
-    inner = ("recognition", "inference", "contract", "settings", "daemon", "enrollment", "sync", "events", "ports")
+    inner = ("recognition", "inference", "contract", "settings", "enrollment", "sync", "events", "ports")
     roots = tuple(f"edge.{name}" for name in inner)
     deciding = [file for file in files("edge") if is_within(module_name(file), roots)]
     assert len(deciding) > 20

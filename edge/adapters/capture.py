@@ -127,6 +127,11 @@ class Capture:
                 _log.warning("the camera's driver does not come back; left behind")
 
     @property
+    def live(self) -> bool:
+        """Whether frames come at their own pace; of another source, time goes on with its frames alone."""
+        return self._camera.live
+
+    @property
     def state(self) -> CaptureState:
         with self._changed:
             if self._over:

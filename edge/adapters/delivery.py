@@ -157,9 +157,12 @@ class Delivery:
         def run() -> None:
             self._take_in()
             try:
-                answer.set_result(question())
+                result = question()
             except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
                 answer.set_exception(error)
+            else:
+                self._refresh()
+                answer.set_result(result)
 
         self._work.put(run)
         return answer.result(timeout_s)
@@ -187,8 +190,12 @@ class Delivery:
             self._commit()
         self._hand_over(now_s)
         self._idle = not (self._under_way or self._outbox.has_news or self._outbox.unsent(0, 1))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        report = self._outbox.report()
         with self._lock:
-            self._report = self._outbox.report()
+            self._report = report
 
     def _until_due_s(self) -> float:
         """Half a second at most, so that nothing here hangs on a missed wake-up."""

@@ -82,7 +82,7 @@ class MqttLink:
         self._number = 0
         self._limit = settings.max_packet_bytes
         self._problem: str | None = "not connected yet"
-        self._brief = 0
+        self._failures = self._brief = 0
         self._told: tuple[str, float] | None = None
         self._beat_s = time.monotonic()
         self._stopping = threading.Event()
@@ -178,6 +178,7 @@ class MqttLink:
             if self._thread is not thread:
                 return
             log.error("the link's thread had ended; it is started again")
+            self._failures += 1
             self._start_thread()
 
     def _start_thread(self) -> None:
@@ -190,7 +191,8 @@ class MqttLink:
                 self._wake_write.send(b"!")
 
     def _run(self) -> None:
-        failures = 0
+        if self._failures:  # an earlier thread died: not at once again
+            self._stopping.wait(self._pause(self._failures))
         while not self._stopping.is_set():
             began_s = self._beat_s = time.monotonic()
             try:
@@ -201,9 +203,9 @@ class MqttLink:
                 log.debug("unexpected", exc_info=True)
                 self._tell(BrokerError("internal", f"the link failed ({type(error).__name__}: {error})"))
             held = time.monotonic() - began_s >= _STABLE_S
-            failures = 1 if held else failures + 1
+            self._failures = 1 if held else self._failures + 1
             self._told = None if held else self._told
-            self._stopping.wait(self._pause(failures))
+            self._stopping.wait(self._pause(self._failures))
 
     def _suspect(self, problem: BrokerError, began_s: float) -> BrokerError:
         """Brokers that do not say why they end connections: one that never lasts has a rival of the same id."""
@@ -316,7 +318,7 @@ class MqttLink:
         for listener in self._listeners:
             try:
                 call(listener)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 words = f"{type(error).__name__}: {error}"
                 log.warning("%s failed on what the link told it (%s)", type(listener).__name__, words)
                 log.debug("unexpected", exc_info=True)

@@ -106,14 +106,18 @@ class WalkupCamera:
         *,
         find_face: FindFace | None = None,
         paced: bool = False,
+        live: bool | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """find_face: see `walkup_from_query`. paced: frames come when a camera would give them, and not at once."""
+        """find_face: see `walkup_from_query`. paced: frames come when a camera would give them, and not at once.
+        live: whether late frames may be dropped, as a camera's are; as `paced` unless given.
+        """
         self._script = script
         self._options = options
         self._clock = clock
         self._find_face = find_face
         self._paced = paced
+        self._live = paced if live is None else live
         self._sleep = sleep
         self._scene: Scene | None = None
         self._figures: list[Figure] = []
@@ -122,7 +126,7 @@ class WalkupCamera:
 
     @property
     def live(self) -> bool:
-        return self._paced
+        return self._live
 
     def open(self) -> None:
         # The same picture may come several times; it is cut out once.

@@ -1,7 +1,12 @@
-"""`doorward bench`: what is measured, and how, is in `edge/bench.py`."""
+"""`doorward bench`: how fast this device recognizes. The measuring is `edge/bench.py`'s."""
 
 from __future__ import annotations
 
-from edge.bench import add_bench_command as add
+from typing import Any
 
-__all__ = ["add"]
+from edge.bench import add_bench_command
+
+
+def add(subparsers: Any) -> None:
+    """Describe the command to the parser."""
+    add_bench_command(subparsers)

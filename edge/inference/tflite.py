@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +78,30 @@ def _runtime() -> tuple[str, Any]:
 def _interpreter(file: Path, threads: int) -> Any:
     _, module = _runtime()
     try:
-        interpreter = module.Interpreter(model_path=str(file), num_threads=threads)
-        interpreter.allocate_tensors()
+        with _quiet():
+            interpreter = module.Interpreter(model_path=str(file), num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         first_line = str(error).splitlines()[0] if str(error) else "no reason given"
         raise ModelError(f"{file}: the TFLite runtime refuses it ({first_line})") from error
     return interpreter
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The runtimes write "INFO: Created … delegate" to standard error, past Python, and offer no way to stop it."""
+    if os.environ.get("DOORWARD_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_hash(spec: ModelSpec) -> None:

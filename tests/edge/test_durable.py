@@ -13,7 +13,6 @@ from edge.durable import (
     create_durably,
     leftovers,
     make_directory,
-    publish_and_shred,
     shred,
     temporary_beside,
     write_durably,
@@ -69,16 +68,6 @@ def test_shredding_zeroes_the_bytes_that_another_name_still_shows(tmp_path: Path
     assert not path.exists()
     assert other.read_bytes() == bytes(6000)
     shred(path)
-
-
-def test_replacing_can_shred_what_was_there(tmp_path: Path) -> None:
-    path, other, new = tmp_path / "data", tmp_path / "other name", tmp_path / "new"
-    path.write_bytes(b"old old")
-    os.link(path, other)
-    new.write_bytes(b"new")
-    publish_and_shred(new, path)
-    assert path.read_bytes() == b"new"
-    assert other.read_bytes() == bytes(7)
 
 
 def test_a_made_directory_is_private_and_one_that_is_there_keeps_its_mode(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edge.enrollment import Enrollment, rules_for
-from edge.enrollment_steps import Cancelled, Committed, Done, Failed, Refused, Step, Store, Undo, Undone, Wish
+from edge.enrollment_steps import Cancelled, Committed, Done, Failed, Refused, Show, Step, Store, Undo, Undone, Wish
 from edge.recognition.recognizer import ActiveModel
 from tests.fakes.enrollees import Enrollee, model
 
@@ -22,30 +22,33 @@ class Session(RuleBasedStateMachine):
 
     @initialize(shots=st.integers(3, 5), poor_will_do=st.booleans())
     def open(self, shots: int, poor_will_do: bool) -> None:
-        self.rules = rules_for(shots=shots, timeout_s=TIMEOUT_S, min_interval_s=0.3, poor_will_do=poor_will_do)
-        self.session = Enrollment(self.rules)
+        self.bounds = rules_for(shots=shots, timeout_s=TIMEOUT_S, min_interval_s=0.3, poor_will_do=poor_will_do)
+        self.session = Enrollment(self.bounds)
         self.shots = shots
         self.now_s = 0.0
         self.began_s: float | None = None
         self.model: ActiveModel = TABLES[0]
         self.orders: dict[int, Store | Undo] = {}
-        self.committed: set[int] = set()
+        self.answered: set[int] = set()
+        self.committed = 0
         self.told = 0
 
     def take(self, steps: list[Step]) -> None:
         for step in steps:
+            if step == Show("ask_undo"):
+                self.began_s = self.now_s
             if isinstance(step, Store | Undo):
                 assert step.ticket not in self.orders
                 self.orders[step.ticket] = step
                 self.began_s = self.now_s
             if isinstance(step, Store):
                 assert len(step.shots) == self.shots
-                assert step.provisional <= self.rules.look.poor_will_do
+                assert step.provisional <= self.bounds.look.poor_will_do
             if isinstance(step, Done | Undone):
                 self.told += 1
             if isinstance(step, Cancelled | Refused):
                 assert not isinstance(step, Refused) or "\n" not in step.message()
-        assert self.told <= len(self.committed), "told before it was committed"
+        assert self.told <= self.committed, "told before it was committed"
 
     def timed(self, steps: list[Step], was_active: bool) -> None:
         if not was_active and self.session.active:
@@ -96,19 +99,18 @@ class Session(RuleBasedStateMachine):
 
     @rule(ticket=st.integers(0, 6), commits=st.booleans())
     def answer(self, ticket: int, commits: bool) -> None:
-        if commits and ticket in self.orders:
-            self.committed.add(ticket)
-        told = self.told
+        if ticket in self.orders and ticket not in self.answered:
+            self.answered.add(ticket)
+            self.committed += commits
         answer = Committed("somebody") if commits else Failed("disk full")
         self.timed(self.session.answered(ticket, answer), self.session.active)
-        if not commits:
-            assert self.told == told
+        assert self.told == self.committed, "what is committed is told, and once"
 
     @invariant()
     def never_lasts_longer_than_it_may(self) -> None:
         if self.session.active:
             assert self.began_s is not None
-            longest_s = max(TIMEOUT_S, self.rules.confirm_within_s, self.rules.answer_within_s)
+            longest_s = max(TIMEOUT_S, self.bounds.confirm_within_s, self.bounds.answer_within_s)
             assert self.now_s - self.began_s < longest_s + 1e-6
         if self.session.looking:
             assert self.began_s is not None

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,24 @@ from edge.receipts import (
     signature_holds,
 )
 from edge.template_schema import StorePaths
-from tests.fakes.templates import KEY, NOW, OTHER_KEY, FakePlace, everything, open_store, outlines, picture, pictures
+from tests.fakes.templates import (
+    KEY,
+    NOW,
+    OTHER_KEY,
+    FakePlace,
+    everything,
+    memory_folder,
+    open_store,
+    outlines,
+    picture,
+    pictures,
+)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
 
 
 def sealed_of(folder: Path, person: str) -> list[bytes]:
@@ -65,7 +83,9 @@ def test_no_byte_sealed_or_plain_of_an_erased_person_is_found_in_any_file(tmp_pa
         # Rows come and go around it, so that pages are split and merged and cells move about.
         store.rename(victim.id, "Another Unmistakable")
         for _ in range(size):
-            store.add_exemplars(dice.choice([victim.id, *others]), [picture(dice.randrange(10**6), views=3)], wall_s=NOW)
+            store.add_exemplars(
+                dice.choice([victim.id, *others]), [picture(dice.randrange(10**6), views=3)], wall_s=NOW
+            )
         store.snapshot()
         if size > 1:
             for other in dice.sample(others, size // 3):
@@ -182,7 +202,7 @@ def test_a_reader_that_holds_the_log_makes_the_receipt_incomplete_not_wrong(tmp_
             assert not receipt.complete
             log = next(place for place in receipt.places if place.place == "write-ahead log")
             assert log.left > 0
-            assert "a reader holds the log" in log.note
+            assert log.note == "a reader holds it"
         (second,) = store.finish_erasures()
         assert second.complete
         assert store.verify(second) == []
@@ -245,7 +265,9 @@ def test_a_receipt_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 @given(st.data())
-def test_a_receipt_with_one_value_changed_never_holds(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_receipt_with_one_value_changed_never_holds(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("receipts")
     places = [ErasedPlace("templates", 5, 0), ErasedPlace("outbox", 1, 0, "note")]
     receipt = issue_receipt(folder, KEY, people=["p_a"], erased_s=NOW, places=places, marks=[b"0123456789ab"])

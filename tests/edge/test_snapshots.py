@@ -3,13 +3,20 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.snapshots import Snapshots, fault_of
 from edge.template_schema import StorePaths
-from tests.fakes.templates import KEY, NOW, OTHER_KEY, everything, open_store, outlines, pictures
+from tests.fakes.templates import KEY, NOW, OTHER_KEY, everything, memory_folder, open_store, outlines, pictures
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
 
 
 def test_a_snapshot_is_a_store_of_its_own_in_one_file_for_its_owner(tmp_path: Path) -> None:
@@ -101,7 +108,9 @@ def test_an_erased_person_leaves_every_snapshot_and_the_others_stay(tmp_path: Pa
     for path in snapshots:
         assert fault_of(path, KEY.key_id) is None
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            held.append([row[0] for row in connection.execute("SELECT id FROM people UNION SELECT person FROM exemplars")])
+            held.append(
+                [row[0] for row in connection.execute("SELECT id FROM people UNION SELECT person FROM exemplars")]
+            )
     assert held == [[bea.id], []]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.fakes.templates import (
     QUALITY,
     everything,
     likeness,
+    memory_folder,
     open_store,
     outline,
     outlines,
@@ -29,6 +31,12 @@ from tests.fakes.templates import (
     unit,
     vectors,
 )
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
 
 
 def test_who_was_enrolled_is_there_after_opening_again(tmp_path: Path) -> None:
@@ -370,9 +378,7 @@ def test_the_wrong_key_is_told_from_damage_and_changes_nothing(tmp_path: Path, e
         store.add_person("Anna", pictures(1), wall_s=NOW)
         store.snapshot()
     before = everything(tmp_path)
-    with pytest.raises(
-        StoreError, match=f"encrypted with key {KEY.key_id}, and the key given is {OTHER_KEY.key_id}: give"
-    ):
+    with pytest.raises(StoreError, match=f"with key {KEY.key_id}, and the key given is {OTHER_KEY.key_id}: give"):
         open_store(tmp_path, key=OTHER_KEY, exclusive=exclusive)
     after = everything(tmp_path)
     unchanged = [path for path, data in before.items() if path.suffix in {".db", ".key"} and after[path] == data]

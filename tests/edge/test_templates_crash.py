@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,15 @@ import pytest
 from edge import erasure
 from edge.template_schema import StorePaths
 from edge.templates import TemplateStore
-from tests.fakes.templates import NOW, everything, open_store, outlines, pictures
+from tests.fakes.templates import NOW, everything, memory_folder, open_store, outlines, pictures
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: a killed process loses nothing of what it gave to the system, wherever that keeps it."""
+    with memory_folder() as folder:
+        yield folder
+
 
 ROUNDS = 20
 

@@ -56,7 +56,9 @@ def enroll_until_refused(store: TemplateStore) -> tuple[list[str], str]:
 def test_on_a_full_disk_enrollment_is_refused_and_nobody_is_lost(small_disk: Path) -> None:
     store = open_store(small_disk)
     done, reason = enroll_until_refused(store)
-    assert f"the enrollment failed: the disk that holds {small_disk / 'templates.db'} is full: make room on it" == reason
+    assert (
+        f"the enrollment failed: the disk that holds {small_disk / 'templates.db'} is full: make room on it" == reason
+    )
     assert list(store.load().people) == done
     store.touch(done[0], NOW + 1)
     shutil.rmtree(small_disk / "snapshots", ignore_errors=True)
@@ -90,7 +92,9 @@ def test_a_start_on_a_full_disk_reads_and_writes_as_soon_as_there_is_room(small_
 
 def test_a_first_start_on_a_full_disk_says_so_and_leaves_no_half_store(small_disk: Path) -> None:
     ballast = fill(small_disk)
-    with pytest.raises(StoreError, match="making the template store failed: the disk that holds .* is full: make room"):
+    with pytest.raises(
+        StoreError, match=r"making the template store failed: the disk that holds .* is full: make room"
+    ):
         open_store(small_disk)
     ballast.unlink()
     with open_store(small_disk) as store:
@@ -104,7 +108,9 @@ def test_erasing_on_a_full_disk_takes_the_spare_copies_first_and_succeeds(small_
         store.snapshot()
         ballast = fill(small_disk)
         receipt = store.erase(anna.id, wall_s=NOW)
-        assert [place.note for place in receipt.places if place.place.startswith("templates-")] == ["removed as a whole"]
+        assert [place.note for place in receipt.places if place.place.startswith("templates-")] == [
+            "removed as a whole"
+        ]
         ballast.unlink()
         assert receipt.complete
         assert store.verify(receipt) == []
@@ -138,9 +144,9 @@ def test_on_a_read_only_disk_people_are_loaded_and_enrollment_is_refused(small_d
     with open_store(small_disk) as store:
         assert outlines(store.load()) == {anna.id: outline(anna)}
         assert store.refusal is not None
-        with pytest.raises(StoreError, match="the enrollment failed: .* read-only"):
+        with pytest.raises(StoreError, match=r"the enrollment failed: .* read-only"):
             store.add_person("Bea", pictures(2), wall_s=NOW)
-        with pytest.raises(StoreError, match="erasing .* failed: .* read-only"):
+        with pytest.raises(StoreError, match=r"erasing .* failed: .* read-only"):
             store.erase(anna.id, wall_s=NOW)
         assert outlines(store.load()) == {anna.id: outline(anna)}
         assert _run("mount", "-o", "remount,rw", str(small_disk))

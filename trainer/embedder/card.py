@@ -67,7 +67,7 @@ def _figures(report: BuildReport) -> Iterator[str]:
     yield "## Figures"
     yield ""
     yield f"Measured on {machine.processor} ({machine.architecture}, {machine.cores} cores) with {machine.runtime},"
-    yield "one thread, the least of ten medians of 30."
+    yield "one thread, the tenth percentile of 300 runs."
     yield f"Calibrated on {report.calibration_faces} faces: {report.pictures}."
     if machine.architecture not in ("aarch64", "armv7l"):
         yield "No figure here is from a Raspberry Pi."

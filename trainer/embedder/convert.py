@@ -58,7 +58,7 @@ def convert(
     int8 = describe_file(
         folder / f"{description.name}.tflite", content, replace(description, preprocessing=preprocessing)
     )
-    errors = layer_errors(float_file(network), content, pictures[:_LAYER_FACES]) if layers else []
+    errors = layer_errors(network, float_file(network), content, pictures[:_LAYER_FACES]) if layers else []
     return Converted(int8, published, graph, tuple(errors))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,13 +61,17 @@ def embeddings(graph: Graph, pictures: Floats) -> Floats:
     return np.concatenate(parts).reshape(len(pictures), graph.dimension())
 
 
+def scope(number: int) -> str:
+    """What a converted file calls the tensors of a graph's node by: short, since the names are a part of the file."""
+    return f"n{number}"
+
+
 def _forward(tf: Any, graph: Graph, picture: Any) -> dict[str, Any]:
     shapes = graph.shapes()
     tensors = {graph.input: picture}
-    for node in graph.nodes:
+    for number, node in enumerate(graph.nodes):
         sources = [tensors[source] for source in node.sources]
-        # The scope is what a converted file's tensors are called by.
-        with tf.name_scope(re.sub(r"[^A-Za-z0-9.]", "_", node.name)):
+        with tf.name_scope(scope(number)):
             tensors[node.name] = _apply(tf, node, sources, shapes[node.sources[0]])
     return tensors
 
@@ -99,7 +102,8 @@ def _pointwise(tf: Any, node: PRelu | Relu | Sigmoid | Affine | Add | Multiply, 
     x = sources[0]
     match node:
         case PRelu():
-            return tf.nn.relu(x) + -node.slope * tf.nn.relu(-x)  # the spelling that the converter knows as PRELU
+            # The converter knows PRELU by this spelling, and by three dimensions of the slope.
+            return tf.nn.relu(x) + -node.slope[None, None] * tf.nn.relu(-x)
         case Relu():
             return tf.nn.relu(x) if node.cap is None else tf.minimum(tf.nn.relu(x), node.cap)
         case Sigmoid():

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.recognition.types import Floats
+from trainer.embedder.emit import scope
+from trainer.embedder.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class LayerError:
     snr_db: float
 
 
-def layer_errors(float_content: bytes, int8_content: bytes, pictures: Floats) -> list[LayerError]:
-    """Both files hold the same network, so their tensors bear the same names. pictures: `(N, H, W, 3)`, normalized.
+def layer_errors(graph: Graph, float_content: bytes, int8_content: bytes, pictures: Floats) -> list[LayerError]:
+    """graph: what both files were made from, so that their tensors bear the same names.
+    pictures: `(N, H, W, 3)`, normalized.
 
     Returns the poorest first.
     """
@@ -35,9 +38,11 @@ def layer_errors(float_content: bytes, int8_content: bytes, pictures: Floats) ->
             sums = power.setdefault(name, [0.0, 0.0])
             sums[0] += float((wanted**2).sum())
             sums[1] += float((wrong**2).sum())
+    layers = {scope(number): node.name for number, node in enumerate(graph.nodes)}
     errors = [
-        LayerError(name.split("/")[0], 10 * float(np.log10(max(signal, 1e-30) / max(noise, 1e-30))))
+        LayerError(layers[first], 10 * float(np.log10(max(signal, 1e-30) / max(noise, 1e-30))))
         for name, (signal, noise) in power.items()
+        if (first := name.split("/")[0]) in layers
     ]
     return sorted(errors, key=lambda error: error.snr_db)
 

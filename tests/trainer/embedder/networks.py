@@ -40,7 +40,9 @@ class Maker:
         channels = self.builder.shape(self.last)[2]
         kernel = self.numbers(size, size, channels, out, scale=(size * size * channels) ** -0.5)
         sides = self.builder.same(self.last, (size, size), (stride, stride)) if padded else (0, 0, 0, 0)
-        return self.put(Conv(self._name("conv"), (self.last,), kernel, self.numbers(out, scale=0.1), (stride, stride), sides))
+        return self.put(
+            Conv(self._name("conv"), (self.last,), kernel, self.numbers(out, scale=0.1), (stride, stride), sides)
+        )
 
     def depthwise(self, size: int = 3, stride: int = 1, *, padded: bool = True) -> Maker:
         channels = self.builder.shape(self.last)[2]

@@ -30,7 +30,9 @@ def excited() -> Maker:
     maker = Maker().conv(8, 3, 2)
     maker.put(Relu("relu6", (maker.last,), 6.0)).put(Pool("halved", ("relu6",), "max", (3, 3), (2, 2), same=True))
     maker.put(Pool("squeezed", (maker.last,), "average", (8, 8), (8, 8))).conv(8).put(Sigmoid("gate", (maker.last,)))
-    maker.put(Multiply("excited", ("halved", "gate"))).put(Affine("norm", ("excited",), maker.numbers(8), maker.numbers(8)))
+    maker.put(Multiply("excited", ("halved", "gate"))).put(
+        Affine("norm", ("excited",), maker.numbers(8), maker.numbers(8))
+    )
     return maker.prelu().depthwise(8, padded=False).conv(5)
 
 

@@ -1,0 +1,160 @@
+"""`doctor`'s checks: each looks at one thing that a door needs, and says what to do where it is not well.
+
+A check returns what it found or raises; what is printed, and the exit code, are left to `commands/doctor.py`.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+
+from edge.adapters.cameras import printable_url
+from edge.adapters.clock import SystemClock
+from edge.adapters.control import ask_daemon
+from edge.adapters.mqtt import try_connection
+from edge.assemble import link_settings, pins_of
+from edge.compose import camera_for, head_for
+from edge.contract.messages import Request
+from edge.errors import CameraError, DoorwardError, LinkError, PanelError, StoreError
+from edge.events import clock_set
+from edge.inference.spec import load_manifest
+from edge.inference.tflite import Model, runtime_name
+from edge.settings.slices import Settings
+from edge.stored import control_path, folder_of, open_people
+
+Verdict = Literal["well", "warning", "fault"]
+_LEAST_FREE_MB = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. code: the exit code that a fault stands for, else 0."""
+
+    what: str
+    verdict: Verdict
+    text: str
+    code: int = 0
+
+
+class Doubtful(Exception):  # noqa: N818  (no error: the door works, and somebody should know)
+    """A check's way to warn."""
+
+
+def examine(settings: Settings, *, with_camera: bool) -> list[Finding]:
+    """Every check, in the order in which a door needs the things."""
+    running = _running(settings)
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("settings", lambda: f"from {settings.source}" if settings.source else "all defaults"),
+        ("runtime", lambda: f"{runtime_name()}, Python {platform.python_version()}, numpy {np.__version__}"),
+        ("models", lambda: _models(settings)),
+        ("head", lambda: f"{head_for(settings.recognition).id} for the embedder in use"),
+        ("store", lambda: _store(settings)),
+        ("disk", lambda: _disk(settings)),
+        ("clock", _clock),
+        ("broker", lambda: _broker(settings, running=running is not None)),
+        ("panel", lambda: _panel(settings)),
+        ("daemon", lambda: running or "not running"),
+    ]
+    if with_camera:
+        checks.append(("camera", lambda: _camera(settings, running=running is not None)))
+    return [_finding(what, check) for what, check in checks]
+
+
+def _finding(what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, "well", check())
+    except Doubtful as doubt:
+        return Finding(what, "warning", str(doubt))
+    except DoorwardError as error:
+        return Finding(what, "fault", str(error), error.exit_code)
+
+
+def _running(settings: Settings) -> str | None:
+    """What a running daemon says of itself; None where none is running."""
+    response = ask_daemon(control_path(settings.store), Request(verb="status", data={}))
+    if response is None:
+        return None
+    state = response.data
+    troubles = "; ".join(state["degraded"]) or "all well"
+    return f"running: camera {state['camera']}, {state['people']} people, {state['queued']} events wait, {troubles}"
+
+
+def _models(settings: Settings) -> str:
+    manifest = load_manifest()
+    chosen = (("detector", settings.recognition.detector), ("mesh", ""), ("embedder", settings.recognition.embedder))
+    names = []
+    for role, name in chosen:
+        model = Model(manifest.pick(role, name))
+        model.run(np.zeros(model.spec.inputs[0].shape, model.spec.inputs[0].dtype))
+        names.append(f"{model.spec.name} {model.spec.sha256[:12]}")
+    return ", ".join(names)
+
+
+def _store(settings: Settings) -> str:
+    people = open_people(settings.store)
+    if people.damage:
+        raise StoreError(f"{len(people.damage)} damaged rows: {people.damage[0]}")
+    return f"{len(people.people)} people in {folder_of(settings.store)}"
+
+
+def _disk(settings: Settings) -> str:
+    folder = folder_of(settings.store)
+    if not folder.exists():
+        raise Doubtful(f"{folder} is not there yet; the first start makes it")
+    free_mb = shutil.disk_usage(folder).free // 2**20
+    if free_mb < _LEAST_FREE_MB:
+        raise StoreError(f"{folder}: {free_mb} MB free; enrolling needs {_LEAST_FREE_MB}: make room")
+    return f"{free_mb} MB free"
+
+
+def _clock() -> str:
+    clock = SystemClock()
+    if not clock_set(clock):
+        raise Doubtful("the clock is not set; events say so, recognition goes on; is the network there?")
+    return datetime.fromtimestamp(clock.wall_s(), UTC).isoformat(timespec="seconds")
+
+
+def _broker(settings: Settings, *, running: bool) -> str:
+    if not settings.mqtt.enabled:
+        return "none wanted ([mqtt] enabled = false)"
+    link = link_settings(settings, suffix="-doctor")
+    try:
+        try_connection(link)
+    except LinkError as error:
+        raise LinkError(f"{error}; the door works without it, and its events wait") from error
+    return f"{link.broker} answers, MQTT {link.protocol}" + (", the daemon has its own connection" if running else "")
+
+
+def _panel(settings: Settings) -> str:
+    pins = pins_of(settings.panel)
+    if not pins.any:
+        return "none wired; presses come by request or keyboard"
+    try:
+        import gpiozero
+    except ImportError as error:
+        raise PanelError("gpiozero is not installed; `apt install python3-gpiozero python3-lgpio`") from error
+    return f"button on GPIO {pins.button}, gpiozero {getattr(gpiozero, '__version__', '')}".strip()
+
+
+def _camera(settings: Settings, *, running: bool) -> str:
+    url = printable_url(settings.camera.url)
+    if running:
+        return f"{url}: the daemon has it"
+    camera = camera_for(settings.camera)
+    began_s = time.monotonic()
+    try:
+        camera.open()
+        frame = camera.read()
+    finally:
+        camera.close()
+    if frame is None:
+        raise CameraError(f"camera {url}: gives no frame")
+    height, width = frame.pixels.shape[:2]
+    return f"{url}: {width}x{height}, first frame after {time.monotonic() - began_s:.1f} s"
