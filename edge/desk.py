@@ -126,7 +126,8 @@ class Desk:
         return sorted(name for name, verb in self.verbs.items() if local or not verb.local_only)
 
     def _people_list(self, _: JsonObject) -> dict[str, Any]:
-        return {"people": [describe(person) for person in self._roster.people.values()]}
+        everybody = [describe(person) for person in self._roster.people.values()]
+        return {"people": everybody, "damage": list(self._roster.damage)}
 
     def _people_show(self, data: JsonObject) -> dict[str, Any]:
         return describe(self.one(from_object("people_show", PersonQuery, data).person))

@@ -21,6 +21,7 @@ class Roster:
         """model: active over exactly these people."""
         self._store = store
         self._people = dict(people.people)
+        self.damage = people.damage
         self._model = model
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.settings)
     data = {"person": arguments.person} if arguments.what == "show" else {}
     answer = ask(settings, f"people_{arguments.what}", data)
+    for line in answer.get("damage", ()):
+        print(f"doorward: {line}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(answer))
     else:
