@@ -78,8 +78,8 @@ class _Detector:
     def __init__(self, detector: Detector, watch: Stopwatch) -> None:
         self._detector, self._watch = detector, watch
 
-    def detect(self, pixels: Image) -> list[Detection]:
-        return self._watch.time("detect", self._detector.detect, pixels)
+    def detect(self, pixels: Image, turn: int | None = None) -> list[Detection]:
+        return self._watch.time("detect", self._detector.detect, pixels, turn)
 
 
 class _Mesh:

@@ -14,9 +14,9 @@ from edge.adapters.cameras import make_camera
 from edge.adapters.clock import SystemClock
 from edge.adapters.walkup import FindFace
 from edge.adapters.walkup_figure import face_of_eyes
-from edge.inference.cohort import load_centred_cosine
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from edge.inference.head import load_centred_cosine, load_plda
 from edge.inference.mesh import Mesh
 from edge.inference.spec import SHIPPED, load_manifest
 from edge.ports import Camera
@@ -87,12 +87,13 @@ def face_finder(models: Path = SHIPPED) -> FindFace:
 
 
 def head_for(settings: RecognitionSettings, models: Path = SHIPPED) -> Head:
-    """The head that belongs to the embedder in use.
+    """The head that belongs to the embedder in use, and that the settings ask for.
 
     Raises:
         ModelError: it is missing or damaged.
     """
-    return load_centred_cosine(load_manifest(models).pick("embedder", settings.embedder))
+    embedder = load_manifest(models).pick("embedder", settings.embedder)
+    return load_plda(embedder) if settings.scoring == "plda" else load_centred_cosine(embedder)
 
 
 def active_model(settings: RecognitionSettings, head: Head, exemplars: Sequence[Exemplar]) -> ActiveModel:

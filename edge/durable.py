@@ -28,10 +28,26 @@ def fsync_directory(directory: Path) -> None:
 
 
 def make_directory(directory: Path, *, mode: int = 0o700) -> None:
-    """Make `directory` durably where it is missing; one that is there keeps its mode."""
-    if not directory.is_dir():
-        directory.mkdir(mode=mode, parents=True, exist_ok=True)
-        fsync_directory(directory.parent)
+    """Make `directory` durably where it is missing, and those above it; one that is there keeps its mode."""
+    if directory.is_dir():
+        return
+    make_directory(directory.parent, mode=mode)
+    directory.mkdir(mode=mode, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _hand_over(descriptor, directory.parent)
+    finally:
+        os.close(descriptor)
+    fsync_directory(directory.parent)
+
+
+def create_private(path: Path) -> None:
+    """An empty file of mode 0600, for another library to fill.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    _write_new(path, b"", 0o600)
 
 
 def temporary_beside(path: Path) -> Path:
@@ -116,6 +132,7 @@ class FileLock:
             raise
         self._descriptor = descriptor
         with contextlib.suppress(OSError):  # the number only helps a message: a full disk may lack it
+            _hand_over(descriptor, self._path.parent)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return True
@@ -137,9 +154,17 @@ class FileLock:
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
+        _hand_over(file.fileno(), path.parent)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _hand_over(descriptor: int, directory: Path) -> None:
+    """What root makes goes to the directory's owner: a command run with sudo must not lock the service out."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _overwrite(descriptor: int) -> None:

@@ -113,7 +113,7 @@ class Eraser:
             try:
                 with reading(path) as snapshot:
                     marks.update(dict.fromkeys(_marks_in(snapshot, people)))
-            except sqlite3.Error:
+            except (sqlite3.Error, OSError):
                 continue  # damaged: scrubbing will shred it
         return list(marks)
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.durable import make_directory, publish_durably, shred, temporary_beside
+from edge.durable import create_private, make_directory, publish_durably, shred, temporary_beside
 from edge.errors import StoreError
 from edge.template_schema import StorePaths, check_database, connect, explain, read_meta, reading, transaction
 
@@ -84,7 +84,7 @@ class Snapshots:
         try:
             make_directory(path.parent)
             with _in_temporary(path) as temporary:
-                _copy_database(connection, temporary)
+                copy_database(connection, temporary)
                 publish_durably(temporary, path)
             for old in self.newest_first()[self._keep :]:
                 self.remove(old)
@@ -177,8 +177,13 @@ def _scrub_database(path: Path, people: Collection[str], exemplars: Collection[s
     return items
 
 
-def _copy_database(source: sqlite3.Connection, path: Path) -> None:
-    path.touch(mode=0o600, exist_ok=False)
+def copy_database(source: sqlite3.Connection, path: Path) -> None:
+    """All of a database, its write-ahead log too, to one new file; not durable before it is published.
+
+    Raises:
+        sqlite3.Error, OSError: it cannot be read, or the disk does not take the copy.
+    """
+    create_private(path)
     with contextlib.closing(connect(path)) as target:
         target.execute("PRAGMA journal_mode = MEMORY")
         source.backup(target)

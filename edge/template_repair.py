@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.durable import FileLock, fsync_directory, make_directory, publish_durably, shred, temporary_beside
+from edge.durable import (
+    FileLock,
+    fsync_directory,
+    make_directory,
+    publish_durably,
+    shred,
+    temporary_beside,
+)
 from edge.errors import StoreError
 from edge.keys import DeviceKey
 from edge.receipts import read_receipt, receipt_files
-from edge.snapshots import Snapshots
+from edge.snapshots import Snapshots, copy_database
 from edge.template_salvage import opens_any, salvage
 from edge.template_schema import (
     APPLICATION_ID,
@@ -197,8 +203,8 @@ def _restore(paths: StorePaths, key: DeviceKey, snapshots: Snapshots, damage: st
         if restored is None:
             fill_database(temporary, key.key_id)
         else:
-            temporary.touch(mode=0o600, exist_ok=False)
-            shutil.copyfile(restored, temporary)
+            with reading(restored) as source:
+                copy_database(source, temporary)
         with contextlib.closing(connect(temporary)) as connection:
             connection.execute("PRAGMA journal_mode = MEMORY")
             migrate(connection)

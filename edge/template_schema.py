@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from edge.durable import leftovers, publish_durably, temporary_beside
+from edge.durable import create_private, leftovers, publish_durably, temporary_beside
 from edge.errors import StoreError
 
 APPLICATION_ID = 0x44_57_54_31  # "DWT1"
@@ -203,7 +203,7 @@ def create_database(path: Path, key_id: str) -> None:
 
 def fill_database(path: Path, key_id: str) -> None:
     """The tables of an empty store in a file that is not there yet; not durable before it is published."""
-    path.touch(mode=0o600, exist_ok=False)
+    create_private(path)
     with contextlib.closing(connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

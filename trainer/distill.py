@@ -80,7 +80,7 @@ def shrunk_within(statistics: Statistics, towards_identity: float) -> Doubles:
 
 
 def mean_and_between(statistics: Statistics, within: Doubles) -> tuple[Doubles, Doubles]:
-    """The mu and B: mean and covariance of the people's means, less what few pictures each add to it (W times mean 1/n)."""
+    """The mu and B: mean and covariance of the people's means, less what few pictures each add (W times mean 1/n)."""
     people = statistics.people
     mean = statistics.mean_sum / people
     of_means = statistics.mean_scatter / people - np.outer(mean, mean)
@@ -88,7 +88,7 @@ def mean_and_between(statistics: Statistics, within: Doubles) -> tuple[Doubles, 
 
 
 def diagonalize(within: Doubles, between: Doubles) -> tuple[Doubles, Doubles]:
-    """U' and beta with U'WU = I and U'BU = diag(beta), the largest beta first; a negative one is noise and becomes 0."""
+    """U' and beta with U'WU = I and U'BU = diag(beta), the largest first; a negative one is noise: almost 0."""
     values, vectors = np.linalg.eigh(within)
     whiten = vectors / np.sqrt(values)
     beta, turn = np.linalg.eigh(whiten.T @ between @ whiten)

@@ -1,6 +1,6 @@
 """`doorward-trainer head build`: learns from a fleet list what doors score with, and writes it beside the embedder.
 
-Parses, embeds and prints; the learning is `cohort.py`'s and `distill.py`'s.
+Parses, embeds and prints; the learning is `distill.py`'s.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 from edge.errors import ModelError
 from edge.inference.embedder import Embedder
 from edge.inference.spec import SHIPPED, load_manifest
-from trainer.cohort import write_cohort
+from trainer.distill import distill
 from trainer.fleet_faces import PersonViews, embed_people, fleet_files
+from trainer.head_files import write_cohort, write_head
+from trainer.statistics import Statistics
 
 _NIGHT_VIEWS = 2
 
@@ -23,7 +25,7 @@ def add_head_commands(subparsers: Any) -> None:
     """Register `head` and what is below it."""
     head = subparsers.add_parser("head", help="learn what doors score with")
     actions = head.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="learn the cohort from a fleet list", description=_build.__doc__)
+    build = actions.add_parser("build", help="learn head and cohort from a fleet list", description=_build.__doc__)
     build.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder with lists/ and lfw/")
     build.add_argument("--models", type=Path, default=SHIPPED, metavar="DIR", help="where the embedder is")
     build.add_argument("--embedder", default="", metavar="NAME", help="another than the default")
@@ -31,7 +33,7 @@ def add_head_commands(subparsers: Any) -> None:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    """Embed the fleet list's pictures and write their mean and spread beside the embedder. No embedding is kept."""
+    """Embed the fleet list's pictures, clean and as seen at night, and write head and cohort beside the embedder."""
     manifest = load_manifest(arguments.models)
     spec = manifest.pick("embedder", arguments.embedder)
     people = fleet_files(arguments.data)
@@ -39,11 +41,16 @@ def _build(arguments: argparse.Namespace) -> int:
     done = list(
         embed_people(people.values(), manifest, embedder, night_views=_NIGHT_VIEWS, progress=_progress(len(people)))
     )
+    statistics = Statistics.empty(embedder.dim)
+    for views in done:
+        statistics += Statistics.of_person(views.embeddings, views.norms)
     try:
-        file = write_cohort(spec, [embedding.x for views in done for embedding in views.clean])
+        head = distill(statistics, spec.sha256)
+        files = (write_head(spec, head), write_cohort(spec, [e.x for views in done for e in views.clean]))
     except ValueError as error:
         raise ModelError(f"{arguments.data}: {error}") from error
-    print(f"{spec.name}: learned from {len(done)} people, {_pictures(done)} pictures; written to {file}")
+    print(f"{spec.name}: {head.id} learned from {len(done)} people, {_pictures(done)} pictures")
+    print("written: " + ", ".join(str(file) for file in files))
     return 0
 
 

@@ -11,7 +11,6 @@ What waits is left to `outbox.py`, the connection to the link.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -25,10 +24,11 @@ from edge.adapters.outbox import Outbox, OutboxReport
 from edge.adapters.outbox_file import Entry
 from edge.contract.messages import EventAck
 from edge.errors import MessageError
+from edge.log import get_logger
 from edge.ports import Handover, Incoming, Link
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+_log = get_logger("delivery")
 
 _MAX_UNWRITTEN = 10_000  # events that wait for a disk that hangs
 _RETRY_DISK_S = 5.0
@@ -171,9 +171,8 @@ class Delivery:
         while self._running:
             try:
                 self._step()
-            except Exception as error:  # whatever it is must not end the delivery
-                log.error("delivery of events failed (%s: %s); going on", type(error).__name__, error)  # noqa: TRY400 - one line
-                log.debug("unexpected", exc_info=True)
+            except Exception:  # noqa: BLE001 - whatever it is must not end the delivery
+                _log.exception("delivery of events failed; it goes on")
                 time.sleep(1)
         self._outbox.close()
 
@@ -254,7 +253,7 @@ class Delivery:
         try:
             ack = EventAck.from_json(message.payload)
         except MessageError as error:
-            log.warning("%s; it is passed over", error)
+            _log.warning("an acknowledgement is passed over", reason=error)
             return
         if self._settings.acknowledged_by and ack.by in (None, self._settings.acknowledged_by):
             self._received({str(event_id) for event_id in ack.ids})

@@ -9,7 +9,6 @@ One connection's bytes are left to `mqtt_session.py`.
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import socket
 import threading
@@ -21,11 +20,12 @@ from dataclasses import replace
 from edge.adapters.mqtt_errors import BrokerError
 from edge.adapters.mqtt_session import Outgoing, Received, Session, fits
 from edge.adapters.mqtt_settings import LinkSettings, Subscription
+from edge.log import get_logger
 from edge.ports import Handover, Incoming, LinkListener
 
 __all__ = ["LinkSettings", "MqttLink", "Subscription", "pause_s", "try_connection"]
 
-log = logging.getLogger(__name__)
+_log = get_logger("link")
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 120.0
 _STABLE_S = 30.0  # a connection that held so long was a good one: begin with short pauses again
@@ -114,12 +114,7 @@ class MqttLink:
         with self._lock:
             result = self._take(message, connection)
         if result is Handover.TOO_LARGE:
-            log.error(
-                "a message for %s has %d bytes, more than the %d that the broker takes",
-                topic,
-                len(payload),
-                self._limit,
-            )
+            _log.error("a message is larger than the broker takes", topic=topic, bytes=len(payload), limit=self._limit)
         self._wake()
         return result
 
@@ -177,7 +172,7 @@ class MqttLink:
         with self._lock:
             if self._thread is not thread:
                 return
-            log.error("the link's thread had ended; it is started again")
+            _log.error("the link's thread had ended; it is started again")
             self._failures += 1
             self._start_thread()
 
@@ -199,9 +194,9 @@ class MqttLink:
                 self._converse()
             except BrokerError as problem:
                 self._tell(self._suspect(problem, began_s))
-            except Exception as error:  # whatever it is costs one connection and never the link
-                log.debug("unexpected", exc_info=True)
-                self._tell(BrokerError("internal", f"the link failed ({type(error).__name__}: {error})"))
+            except Exception:  # noqa: BLE001 - whatever it is costs one connection and never the link
+                self._problem = "the link failed, as the log tells"
+                _log.exception("the link failed; it connects again")
             held = time.monotonic() - began_s >= _STABLE_S
             self._failures = 1 if held else self._failures + 1
             self._told = None if held else self._told
@@ -239,8 +234,8 @@ class MqttLink:
             self._limit = session.max_packet_bytes
             self._connected = True
             self._problem = None
-        kept = "session kept" if session.session_present else "new session"
-        log.info("connected to the broker %s (MQTT %s, %s)", self._settings.broker, self._settings.protocol, kept)
+        kept = "kept" if session.session_present else "new"
+        _log.info("connected", broker=self._settings.broker, mqtt=self._settings.protocol, session=kept)
         self._each(lambda listener: listener.on_connected(session.number))
 
     def _end(self, session: Session) -> None:
@@ -265,7 +260,7 @@ class MqttLink:
         while session.settled:
             self._settle(*session.settled.popleft())
         while session.denied:
-            log.error("the broker denies us the topic %s; check its access rules", session.denied.popleft())
+            _log.error("the broker denies us a topic; check its access rules", topic=session.denied.popleft())
 
     def _next(self) -> Outgoing | None:
         with self._lock:
@@ -287,7 +282,7 @@ class MqttLink:
         stale = received.retained and not any(s.retained and fits(s.filter, topic) for s in self._subscriptions)
         message = Incoming(topic, received.payload, received.response_topic, received.correlation, received)
         if not wanted:
-            log.warning("a message of %d bytes on topic %s is passed over", len(received.payload), topic)
+            _log.warning("a message is passed over", topic=topic, bytes=len(received.payload))
         if not wanted or stale or not self._each(lambda listener: listener.on_message(message)):
             session.acknowledge(received.mid, received.qos)
 
@@ -296,7 +291,7 @@ class MqttLink:
             self._refused.discard(message.topic)
         elif message.topic not in self._refused:
             self._refused.add(message.topic)
-            log.error("the broker refuses our messages on %s: %s; check its access rules", message.topic, refusal)
+            _log.error("the broker refuses our messages; check its access rules", topic=message.topic, reason=refusal)
         token = message.token
         if token is not None:
             self._each(lambda listener: listener.on_delivered(token, refusal))
@@ -318,10 +313,8 @@ class MqttLink:
         for listener in self._listeners:
             try:
                 call(listener)
-            except (Exception, SystemExit) as error:
-                words = f"{type(error).__name__}: {error}"
-                log.warning("%s failed on what the link told it (%s)", type(listener).__name__, words)
-                log.debug("unexpected", exc_info=True)
+            except (Exception, SystemExit):  # noqa: BLE001 - a listener's fault is not the link's
+                _log.exception("the link's listener failed on what it was told", listener=type(listener).__name__)
                 fine = False
         return fine
 
@@ -331,4 +324,4 @@ class MqttLink:
         now_s = time.monotonic()
         if self._told is None or self._told[0] != problem.code or now_s - self._told[1] >= _REMIND_S:
             self._told = (problem.code, now_s)
-            log.warning("%s; trying again, events wait", problem)
+            _log.warning(f"{problem}; trying again, events wait")

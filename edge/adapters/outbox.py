@@ -10,7 +10,6 @@ Writing is kept rare for the sake of SD cards: whoever calls `commit` decides, a
 from __future__ import annotations
 
 import contextlib
-import logging
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,8 +17,9 @@ from pathlib import Path
 
 from edge.adapters.outbox_file import COLUMNS, Entry, connect, damaged, files, set_aside
 from edge.errors import StoreError
+from edge.log import get_logger
 
-log = logging.getLogger(__name__)
+_log = get_logger("outbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class Outbox:
         self._dropped += number
         self._dropped_unsaved += 0 if saved else number
         if number and self._dropped >= self._tell_at:
-            log.error("the outbox is full: %d events, the oldest, were let go so far", self._dropped)
+            _log.error("the outbox is full: the oldest events were let go", so_far=self._dropped)
             self._tell_at = 2 * self._dropped  # each line tells of twice as many, or a full outbox would fill the log
 
     def _select(self, query: str, values: tuple[int, ...]) -> list[Entry]:
@@ -279,7 +279,7 @@ class Outbox:
         self.close()
         if isinstance(error, sqlite3.OperationalError | OSError):
             if self._trouble is None:
-                log.error("%s: events cannot be written and are held in memory: %s", self._path, error)
+                _log.error("events cannot be written and are held in memory", file=self._path, reason=error)
             self._trouble = str(error)
             return
         self._replace_damaged(str(error))
@@ -295,5 +295,8 @@ class Outbox:
             self._renumber([*saved, *self._pending.values()])
             self._load(db)
             self._db = db
-        kept = self._trouble or f"damaged ({why}), kept as {damaged(self._path)}; {len(self._pending)} events go on"
-        log.error("%s: %s", self._path, kept)
+        if self._trouble is None:
+            kept, saved_events = damaged(self._path), len(self._pending)
+            _log.error("the outbox is damaged", file=self._path, reason=why, kept_as=kept, events_saved=saved_events)
+        else:
+            _log.error("the outbox cannot be replaced", file=self._path, reason=self._trouble)

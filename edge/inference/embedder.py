@@ -25,6 +25,9 @@ class Embedder:
         """
         if spec.alignment is None:
             raise ModelError(f"{spec.path}: an embedder's description needs an alignment")
+        self._model = Model(spec, threads)
+        if [len(tensor.shape) for tensor in (*spec.inputs, *spec.outputs)] != [4, 2]:
+            raise ModelError(f"{spec.path}: an embedder takes one picture and gives one vector, this does not")
         self.spec = spec
         self.id = spec.sha256
         self.dim = spec.outputs[0].shape[-1]
@@ -32,7 +35,6 @@ class Embedder:
         self._side = spec.inputs[0].shape[1]
         self._output = spec.outputs[0]
         self._table = input_table(spec.preprocessing, spec.inputs[0])
-        self._model = Model(spec, threads)
 
     def align(self, pixels: Image, mesh: Floats) -> Image:
         """Bring a face upright and to size.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge.errors import ModelError
+from edge.inference.light import lifted
 from edge.inference.spec import ModelSpec
 from edge.inference.tflite import Model
 from edge.recognition.align import apply, invert, square, warp
@@ -27,8 +28,9 @@ class Mesh:
         """
         self._model = Model(spec, threads)
         self._side = spec.inputs[0].shape[1]
-        if np.prod(spec.outputs[0].shape) != POINTS * 3:
-            raise ModelError(f"{spec.path}: a face mesh gives {POINTS} points, this gives {spec.outputs[0].shape}")
+        sizes = [int(np.prod(tensor.shape)) for tensor in spec.outputs]
+        if sizes != [POINTS * 3, 1]:
+            raise ModelError(f"{spec.path}: a face mesh gives {POINTS} points and a presence, this gives {sizes} numbers")
         self._mean = np.array(spec.preprocessing.mean, np.float32)
         self._std = np.array(spec.preprocessing.std, np.float32)
 
@@ -40,7 +42,7 @@ class Mesh:
         box = detection.box
         side = _CROP_OVER_BOX * max(box.width, box.height)
         matrix = square(box.centre, side, roll_of(detection.eyes), self._side)
-        crop = (warp(pixels, matrix, (self._side, self._side)) - self._mean) / self._std
+        crop = (lifted(warp(pixels, matrix, (self._side, self._side))) - self._mean) / self._std
         points, logit = self._model.run(crop[None])
         mesh = _in_frame(points.reshape(POINTS, 3), matrix, side / self._side)
         presence = float(1 / (1 + np.exp(-logit.item())))

@@ -104,6 +104,8 @@ def sha256_of(file: Path) -> str:
 
 def _model(name: str, folder: Path, entry: dict[str, Any]) -> ModelSpec:
     pre = entry["preprocessing"]
+    _one_of(name, "role", entry["role"], ("embedder", "detector", "mesh"))
+    _one_of(name, "colour", pre["colour"], ("RGB", "BGR"))
     return ModelSpec(
         name=name,
         role=entry["role"],
@@ -116,6 +118,11 @@ def _model(name: str, folder: Path, entry: dict[str, Any]) -> ModelSpec:
         licence=entry["licence"],
         origin=entry["origin"],
     )
+
+
+def _one_of(name: str, key: str, found: object, allowed: tuple[str, ...]) -> None:
+    if found not in allowed:
+        raise ValueError(f"{name}: {key} {found!r}, must be one of {', '.join(allowed)}")
 
 
 def _tensor(entry: dict[str, Any]) -> TensorSpec:

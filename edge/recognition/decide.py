@@ -17,6 +17,6 @@ def decide(candidates: Sequence[Candidate], threshold: float, refusal: Reason | 
     if not candidates:
         return Stranger(float("-inf"))
     best = candidates[0]
-    if best.score < threshold:
-        return Stranger(best.score)
-    return Known(best.person, best.score, best.score - threshold)
+    if best.score >= threshold:
+        return Known(best.person, best.score, best.score - threshold)
+    return Stranger(best.score)

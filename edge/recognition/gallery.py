@@ -55,7 +55,7 @@ class Gallery:
         if not self.people:
             return []
         scores = self.head.scores(self.rows, [probe])[0]
-        best = np.argsort(-scores)[:limit]
+        best = np.argsort(-scores, kind="stable")[:limit]
         return [Candidate(self.people[i], float(scores[i])) for i in best]
 
     def best_scores(self, probes: Sequence[Projection]) -> Floats:

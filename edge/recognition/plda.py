@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge.recognition.scoring import products
 from edge.recognition.types import Embedding, Floats, Projection
 
 
@@ -68,7 +69,7 @@ class Plda:
     def scores(self, rows: Floats, probes: Sequence[Projection]) -> Floats:
         """Sum over the dimensions of log N(z; person, g + v) - log N(z; 0, g + beta).
 
-        Probes of one precision share two matrix products over the whole table.
+        Probes of one precision share two products with the whole table, whose rows do not touch one another.
         """
         means, variances = np.split(rows, 2, axis=1)
         z, precisions = np.stack([p.z for p in probes]), np.array([p.precision for p in probes])
@@ -89,6 +90,6 @@ class Plda:
     def _scores_at(self, z: Floats, g: float, means: Floats, variances: Floats) -> Floats:
         of_person, of_nobody = 1 / (g + variances), 1 / (g + self._beta)
         squared = z * z
-        distance = squared @ of_person.T - 2 * z @ (means * of_person).T + (means**2 * of_person).sum(axis=1)
+        distance = products(squared, of_person) - 2 * products(z, means * of_person) + (means**2 * of_person).sum(axis=1)
         volume = np.log(of_person).sum(axis=1) - np.log(of_nobody).sum()
         return np.asarray((squared @ of_nobody)[:, None] + volume - distance, np.float32) / 2

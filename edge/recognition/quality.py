@@ -19,6 +19,7 @@ MIN_PRESENCE = 0.97
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _BLACK, _WHITE = 8, 247
+_CONTRAST = 40.0  # grey levels; the median of LFW's faces is 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def measure(face: Face, crop: Image) -> Quality:
     return Quality(
         width_px=face_width_px(face.mesh),
         eye_distance_px=float(np.linalg.norm(eyes[1] - eyes[0])),
-        sharpness=float(_laplacian(grey).var()),
+        sharpness=_sharpness(grey),
         brightness=float(grey.mean()),
         contrast=float(grey.std()),
         clipped=float(((grey < _BLACK) | (grey > _WHITE)).mean()),
@@ -71,6 +72,11 @@ def measure(face: Face, crop: Image) -> Quality:
 def _centre(crop: Image) -> NDArray[np.float32]:
     margin = crop.shape[0] // 8
     return crop[margin:-margin, margin:-margin].astype(np.float32)
+
+
+def _sharpness(grey: Floats) -> float:
+    """In units of the contrast, since little light alone takes away detail and contrast alike."""
+    return float(_laplacian(grey).var() * (_CONTRAST / max(float(grey.std()), 1.0)) ** 2)
 
 
 def _laplacian(grey: Floats) -> Floats:

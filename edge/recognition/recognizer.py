@@ -5,6 +5,7 @@ Models come as finished collaborators behind Protocols, so that the trainer's ga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -16,6 +17,7 @@ from edge.recognition.calibration import threshold_for
 from edge.recognition.decide import decide
 from edge.recognition.degrade import NightCamera, night_view
 from edge.recognition.gallery import Gallery
+from edge.recognition.pose import face_width_px
 from edge.recognition.quality import MIN_PRESENCE, QualityGate, measure
 from edge.recognition.scoring import Head
 from edge.recognition.types import (
@@ -33,9 +35,9 @@ from edge.recognition.types import (
 
 
 class Detects(Protocol):
-    """Finds faces in a frame."""
+    """Finds faces in a frame. turn: the frame's number in a stream; None for a picture on its own."""
 
-    def detect(self, pixels: Image) -> list[Detection]: ...
+    def detect(self, pixels: Image, turn: int | None = None) -> list[Detection]: ...
 
 
 class Fits(Protocol):
@@ -108,11 +110,15 @@ class Recognizer:
     def embedder_id(self) -> str:
         return self._embedder.id
 
-    def faces(self, pixels: Image) -> list[Face]:
-        """Faces of a frame, the largest first; boxes that the mesh does not believe in are gone."""
-        detections = self._detector.detect(pixels)[: self._max_faces]
+    def faces(self, pixels: Image, turn: int | None = None) -> list[Face]:
+        """Faces of a frame, the largest first; boxes that the mesh does not believe in are gone.
+
+        turn: the frame's number in a stream, where far faces are searched in one half of the frame at a time; None
+            searches a picture on its own with all care.
+        """
+        detections = self._detector.detect(pixels, turn)[: self._max_faces]
         fitted = [self._mesh.fit(pixels, detection) for detection in detections]
-        return [face for face in fitted if face.presence >= self._min_presence]
+        return _apart([face for face in fitted if face.presence >= self._min_presence])
 
     def probe(self, pixels: Image, face: Face) -> Probe:
         """Quality and embedding of one face of this frame."""
@@ -126,8 +132,8 @@ class Recognizer:
         views = [night_view(crop, eye_px, NightCamera(), random) for _ in range(count)]
         return [Probe(face, measure(face, view), self._embedder.embed(view)) for view in views]
 
-    def probes(self, pixels: Image) -> list[Probe]:
-        return [self.probe(pixels, face) for face in self.faces(pixels)]
+    def probes(self, pixels: Image, turn: int | None = None) -> list[Probe]:
+        return [self.probe(pixels, face) for face in self.faces(pixels, turn)]
 
     def decide(self, probe: Probe, model: ActiveModel) -> Decision:
         """Who one picture shows, on its own."""
@@ -136,3 +142,18 @@ class Recognizer:
     def refusal(self, probe: Probe) -> Reason | None:
         """Why this picture is too poor to tell, or None."""
         return self._gate.refusal(probe.quality, probe.embedding.norm)
+
+
+def _apart(faces: list[Face]) -> list[Face]:
+    """One face a place: two boxes of one head would become two visits. The one that the mesh believes more stays."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda f: -f.presence):
+        if not any(_same_place(face, other) for other in kept):
+            kept.append(face)
+    return [face for face in faces if face in kept]
+
+
+def _same_place(one: Face, other: Face) -> bool:
+    """Centres nearer than half the wider face: no two heads are, seen from a camera."""
+    across, down = one.mesh[:, :2].mean(axis=0) - other.mesh[:, :2].mean(axis=0)
+    return math.hypot(across, down) < max(face_width_px(one.mesh), face_width_px(other.mesh)) / 2

@@ -47,6 +47,15 @@ class Head(Protocol):
         ...
 
 
+def products(probes: Floats, rows: Floats) -> Floats:
+    """`(P, N)` inner products, each of which depends on its own probe and row alone, to the last bit.
+
+    A matrix product of BLAS rounds differently with the number of rows, so that another person's enrollment would
+    change everybody's scores; it is no faster for one probe.
+    """
+    return np.asarray(np.einsum("pd,nd->pn", probes, rows), np.float32)
+
+
 class CentredCosine:
     """Cosine after subtracting the mean face: what a door scores with until it has a learned head.
 
@@ -69,7 +78,7 @@ class CentredCosine:
         return _unit(np.mean([p.z for p in projections], axis=0))
 
     def scores(self, rows: Floats, probes: Sequence[Projection]) -> Floats:
-        return np.asarray(np.stack([p.z for p in probes]) @ rows.T, np.float32)
+        return products(np.stack([p.z for p in probes]), rows)
 
     def strangers(self, count: int, seed: int) -> list[Projection]:
         values, vectors = np.linalg.eigh(self._covariance.astype(np.float64))

@@ -108,7 +108,7 @@ class Quality:
 
     width_px: the face's width in the frame, from the mesh, px.
     eye_distance_px: between the eye centres, px.
-    sharpness: variance of the Laplacian of the aligned grey crop, grey levels squared.
+    sharpness: variance of the Laplacian of the aligned grey crop brought to a contrast of 40, grey levels squared.
     brightness: mean grey level of the aligned crop, 0..255.
     contrast: standard deviation of the same, grey levels.
     clipped: share of the crop's pixels that are black or white, 0..1.

@@ -98,6 +98,13 @@ class RecognitionSettings(Slice):
             pattern_words="a-z, 0-9 and _",
         ),
     ] = ""
+    scoring: Annotated[
+        Literal["plda", "cosine"],
+        Key(
+            "plda: the learned head, which knows how much a person's pictures differ and what a poor one is worth; "
+            "cosine: for an embedder of your own without a head",
+        ),
+    ] = "plda"
     threads: Annotated[int, Key("Processor cores that the models may use", low=1, high=4)] = 1
     target_fpir: Annotated[
         float,

@@ -240,7 +240,7 @@ def test_an_archive_that_asks_for_much_memory_or_time_is_refused_before_it_gets_
         data[at : at + 2] = value.to_bytes(2, "little")
     length = len(data) - 8 - len(b"text") - 16
     data[length : length + 8] = hashlib.sha256(data[:length]).digest()[:8]
-    with pytest.raises(ArchiveError, match="key derivation .* is not one that is accepted"):
+    with pytest.raises(ArchiveError, match=r"key derivation .* is not one that is accepted"):
         list(decrypt(io.BytesIO(bytes(data)), PASSPHRASE))
 
 

@@ -122,6 +122,19 @@ def test_two_places_never_share_a_binding(one: tuple[str, str, str], other: tupl
     assert (bind(*one) == bind(*other)) == (one == other)
 
 
+def test_places_that_look_alike_have_bindings_of_their_own() -> None:
+    alike = [
+        ("a", "b", "c"),
+        ("a", "b", "d"),
+        ("a", "c", "c"),
+        ("b", "b", "c"),
+        ("ab", "", "c"),
+        ("a", "bc", ""),
+        ("abc", "", ""),
+    ]
+    assert len({bind(*place) for place in alike}) == len(alike)
+
+
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_sealed_value_with_one_byte_changed_does_not_open(where: int, change: int) -> None:
     key, place = PersonKey(bytes(32)), bind("p", "r", "c")

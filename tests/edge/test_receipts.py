@@ -287,7 +287,7 @@ def test_a_receipt_with_one_value_changed_never_holds(
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 2_200_000), st.integers(0, 2**32))
+@given(st.integers(0, 2_200_000) | st.integers(-14, 2).map(lambda near: 2**20 + near), st.integers(0, 2**32))
 def test_a_mark_is_found_wherever_it_lies_also_across_blocks(
     tmp_path_factory: pytest.TempPathFactory, at: int, seed: int
 ) -> None:

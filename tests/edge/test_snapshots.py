@@ -26,6 +26,7 @@ def test_a_snapshot_is_a_store_of_its_own_in_one_file_for_its_owner(tmp_path: Pa
         expected = outlines(store.load())
     assert path is not None
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes()[18:20] == b"\1\1", "needs a write-ahead log (file format, 1.3.3)"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -153,3 +154,23 @@ def test_leftovers_of_a_crash_are_removed_at_the_next_start(tmp_path: Path) -> N
 def test_at_least_one_snapshot_must_be_kept(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one snapshot"):
         Snapshots(StorePaths(tmp_path / "templates.db"), keep=0)
+
+
+def test_a_snapshot_whose_scrubbing_was_cut_off_is_restored_with_its_log(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        anna = store.add_person("Anna", pictures(1), wall_s=NOW)
+        bea = store.add_person("Bea", pictures(2), wall_s=NOW)
+        path = store.snapshot()
+    assert path is not None
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        with connection:
+            connection.execute("DELETE FROM people WHERE id = ?", (anna.id,))
+            connection.execute("DELETE FROM exemplars WHERE person = ?", (anna.id,))
+        kept = {file: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+    for file, data in kept.items():
+        file.write_bytes(data)
+    assert len(kept) == 2
+    (tmp_path / "templates.db").unlink()
+    with open_store(tmp_path) as store:
+        assert list(store.load().people) == [bea.id]

@@ -124,9 +124,14 @@ def test_a_schema_that_is_not_ours_is_damage(database: Path, statement: str) -> 
 
 def test_a_transaction_that_raises_leaves_nothing(database: Path) -> None:
     with contextlib.closing(connect(database)) as connection:
-        with pytest.raises(RuntimeError, match="halfway"), transaction(connection):
-            write_meta(connection, "note", "half")
-            raise RuntimeError("halfway")
+
+        def halfway() -> None:
+            with transaction(connection):
+                write_meta(connection, "note", "half")
+                raise RuntimeError("halfway")
+
+        with pytest.raises(RuntimeError, match="halfway"):
+            halfway()
         assert read_meta(connection, "note") is None
         assert read_meta(connection, "changes") == "0"
         with transaction(connection):

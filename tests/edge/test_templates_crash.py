@@ -137,7 +137,7 @@ class PowerCutError(Exception):
 
 def broken_header(folder: Path) -> None:
     data = bytearray((folder / "templates.db").read_bytes())
-    data[21:24] = b"\xff\xff\xff"  # fractions that are fixed by the format: no database any more
+    data[18:24] = b"\xff" * 6  # versions and fractions that the format fixes: no database any more
     (folder / "templates.db").write_bytes(data)
 
 
@@ -171,6 +171,9 @@ def test_a_power_cut_at_any_step_of_a_restoration_loses_nobody(tmp_path: Path, m
         store.add_person("Bea", pictures(2), wall_s=NOW)
         store.snapshot()
         expected = outlines(store.load())
+        shutil.copytree(whole, tmp_path / "cut off")  # with its log, as a power cut leaves it
+    whole = tmp_path / "cut off"
+    assert (whole / "templates.db-wal").stat().st_size > 0
     broken_header(whole)
     for step in itertools.count(1):
         folder = tmp_path / str(step)

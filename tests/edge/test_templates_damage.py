@@ -77,7 +77,7 @@ def spoil(where: int, length: int, value: int | None) -> Damage:
 def damages(size: int) -> list[Damage]:
     dice = random.Random(7)
     cuts = [cut(where) for where in (0, 1, 50, 100, 512, 4095, 4096, 4097, size // 2, size - 4096, size - 1)]
-    header = [spoil(at, 1, None) for at in range(0, 100, 5)]
+    header = [spoil(at, 1, None) for at in (*range(0, 100, 5), 18, 19, 21)]
     bytes_anywhere = [spoil(dice.randrange(size), 1, None) for _ in range(60)]
     sectors = [spoil(dice.randrange(size // 512) * 512, 512, value) for value in (0, 0xFF, None) for _ in range(8)]
     pages = [spoil(at, 4096, 0) for at in range(0, size, 8192)]

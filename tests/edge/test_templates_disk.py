@@ -199,3 +199,16 @@ def test_a_key_directory_that_cannot_be_written_is_told_by_name(as_somebody: Pat
     place = key_place(None, as_somebody, {})
     with pytest.raises(StoreError, match=r"device\.key: cannot make the key file: Permission denied"):
         obtain_device_key(place, store_exists=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for somebody else")
+def test_what_a_command_of_root_makes_belongs_to_the_service(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    key = obtain_device_key(key_place(None, tmp_path, {}), store_exists=False)
+    with open_store(tmp_path / "state", key=key) as store:
+        anna = store.add_person("Anna", pictures(1), wall_s=NOW)
+        store.snapshot()
+        store.erase(anna.id, wall_s=NOW)
+        owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.rglob("*")}
+    assert {"device.key", "state", "templates.db", "templates.db-wal", "templates.db.lock", "receipts"} <= owners.keys()
+    assert set(owners.values()) == {(65534, 65534)}

@@ -217,6 +217,6 @@ def outlines_sorted(shown: dict[str, tuple[object, ...]]) -> dict[str, tuple[obj
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestStore = StoreMachine.TestCase

@@ -39,7 +39,7 @@ _NOTES = (
     "acc: 10 folds, threshold from the other nine, 95 % Wilson interval.",
     "tar_1e3: genuine pairs accepted at FAR 1e-3, 95 % bootstrap over pairs; a single impostor pair decides it.",
     "embed_ms: time that passed, on one thread; embed_cpu_ms: time computed, which other programs hardly change.",
-    "A face that the line did not find fails its pairs: they count as wrong.",
+    "A face that the line did not find fails its pairs: they count as wrong. acc_found leaves such pairs out.",
     "The summary is of the default embedder on the list of balanced pairs.",
     "The persons are public figures who probably sit in the embedders' training sets too: the figures are optimistic.",
 )
@@ -163,13 +163,17 @@ def _rows(candidate: Candidate, lists: Sequence[PairList]) -> Iterator[Row]:
     who: dict[str, Cell] = {"embedder": candidate.name, "precision": candidate.precision}
     for pairs in lists:
         verdict = judge(pairs, candidate.vectors)
-        for measure, figure in (("acc", verdict.accuracy), ("tar_1e3", verdict.tar)):
+        for measure, figure, count in (
+            ("acc", verdict.accuracy, verdict.pairs),
+            ("acc_found", verdict.accuracy_found, verdict.pairs - verdict.failed),
+            ("tar_1e3", verdict.tar, int(pairs.same.sum())),
+        ):
             yield {
                 **who,
                 "list": pairs.name,
                 "measure": measure,
                 "unit": "share",
-                "n": verdict.pairs if measure == "acc" else int(pairs.same.sum()),
+                "n": count,
                 "value": figure.value,
                 "low": figure.low,
                 "high": figure.high,
@@ -187,6 +191,8 @@ def _summary(rows: Sequence[Row], embedder: str) -> dict[str, float]:
     wanted = {
         "float_acc": ("float", "acc", SUMMARY_LIST),
         "int8_acc": ("int8", "acc", SUMMARY_LIST),
+        "float_acc_found": ("float", "acc_found", SUMMARY_LIST),
+        "int8_acc_found": ("int8", "acc_found", SUMMARY_LIST),
         "float_tar_1e3": ("float", "tar_1e3", SUMMARY_LIST),
         "int8_tar_1e3": ("int8", "tar_1e3", SUMMARY_LIST),
         "embed_int8_ms": ("int8", "embed_ms", None),

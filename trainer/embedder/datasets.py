@@ -1,4 +1,4 @@
-"""Which pictures a build calibrates on, learns a cohort from and measures with. Reads lists and folders, no picture."""
+"""Which pictures a build calibrates on and measures with. Reads lists and folders, no picture."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ VARIABLE = "DOORWARD_FACEDATA"
 _FLEET = Path("lists") / "lfw_dev_fleet.txt"
 _PAIRS = {"balanced": "lfw_dev_pairs_balanced.tsv", "official": "lfw_dev_pairs_official.tsv"}
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-# 32 faces did as well as 204 in a trial; more cost seconds and cover more kinds of light.
-CALIBRATION_FACES, QUICK_FACES = 200, 24
+# Each picture gives two faces. 32 faces did as well as 204 in a trial; more cost seconds and cover more kinds of light.
+CALIBRATION_PICTURES, QUICK_PICTURES = 120, 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureSet:
-    """folder: where the lists' paths begin. calibration, cohort: files, persons of which are in no list of pairs.
+    """folder: where the lists' paths begin. calibration: files of persons who are in no list of pairs.
 
     described: one phrase that says what they are, for the card.
     """
 
     folder: Path
     calibration: tuple[Path, ...]
-    cohort: tuple[Path, ...]
     lists: tuple[PairList, ...]
     described: str
 
@@ -47,7 +46,7 @@ def find_pictures(data: Path | None, *, quick: bool) -> PictureSet:
     if not found.calibration:
         raise DoorwardError(f"{folder}: holds no picture ({', '.join(_SUFFIXES)})")
     if quick:
-        return PictureSet(folder, spread(found.calibration, QUICK_FACES), (), (), found.described)
+        return PictureSet(folder, spread(found.calibration, QUICK_PICTURES), (), found.described)
     return found
 
 
@@ -59,12 +58,13 @@ def spread(files: tuple[Path, ...], count: int) -> tuple[Path, ...]:
 def _with_lists(folder: Path) -> PictureSet:
     pictures = folder / "lfw"
     fleet = tuple(pictures / line for line in (folder / _FLEET).read_text("utf-8").split())
-    one_each = tuple({file.parent: file for file in reversed(fleet)}.values())[::-1]
     lists = tuple(read_pairs(folder / "lists" / file, name) for name, file in _PAIRS.items())
-    described = "LFW (deep funneled) persons who are in no list of pairs"
-    return PictureSet(pictures, spread(one_each, CALIBRATION_FACES), fleet, lists, described)
+    tested = {Path(path).parent.name for pairs in lists for path in pairs.paths}
+    unseen = tuple(file for file in fleet if file.parent.name not in tested)
+    described = "LFW (deep funneled) pictures of persons who are in no list of pairs"
+    return PictureSet(pictures, spread(unseen, CALIBRATION_PICTURES), lists, described)
 
 
 def _plain(folder: Path) -> PictureSet:
     files = tuple(sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES))
-    return PictureSet(folder, spread(files, CALIBRATION_FACES), files, (), f"pictures of the folder {folder.name}")
+    return PictureSet(folder, spread(files, CALIBRATION_PICTURES), (), f"pictures of the folder {folder.name}")

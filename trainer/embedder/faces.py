@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,20 +57,21 @@ def crop(picture: MeshedPicture, alignment: Alignment, side: int) -> Image:
 
 
 def calibration_faces(files: Iterable[Path], finder: FaceFinder, seed: int = 0) -> list[MeshedPicture]:
-    """Faces with the exposures and resolutions that a door sees, which press photographs lack."""
+    """Each picture's face as it is, and once more in a light and at a distance that press photographs lack."""
     random = np.random.default_rng(seed)
-    found = (finder.find(pixels) for file in files for pixels in _as_at_a_door(read_picture(file), random))
-    return [picture for picture in found if picture.mesh is not None]
+    pictures = (read_picture(file) for file in files)
+    views = (view for pixels in pictures for view in (pixels, _as_at_a_door(pixels, random)))
+    return [picture for view in views if (picture := finder.find(view)).mesh is not None]
 
 
-def _as_at_a_door(pixels: Image, random: np.random.Generator) -> Iterator[Image]:
+def _as_at_a_door(pixels: Image, random: np.random.Generator) -> Image:
     """The picture, darkened or brightened, and for every third one shrunk as if the face were some steps away."""
     gain, gamma = random.uniform(0.5, 1.4), random.uniform(0.7, 1.5)
     shrink = random.uniform(0.35, 0.7) if random.random() < 1 / 3 else 1.0
     table = (255 * np.clip((np.arange(256) / 255) ** gamma * gain, 0, 1)).astype(np.uint8)
     picture = Pillow.fromarray(table[pixels])
     size = (round(picture.width * shrink), round(picture.height * shrink))
-    yield np.asarray(picture.resize(size, Pillow.Resampling.BOX) if shrink < 1 else picture)
+    return np.asarray(picture.resize(size, Pillow.Resampling.BOX) if shrink < 1 else picture)
 
 
 def _distance(detection: Detection, centre: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,11 @@ from trainer.embedder.graph import Graph
 
 
 def float_file(graph: Graph) -> bytes:
-    """The network as it was read, in float32."""
-    converter, _ = _converter(graph)
-    return bytes(converter.convert())
+    """The network as it is, in float32."""
+    converter, keep = _converter(graph)
+    content = _quietly(converter)
+    del keep
+    return content
 
 
 def int8_file(graph: Graph, pictures: Floats, lowest: float, highest: float) -> bytes:
@@ -32,7 +35,7 @@ def int8_file(graph: Graph, pictures: Floats, lowest: float, highest: float) -> 
     converter.representative_dataset = lambda: _samples(pictures, lowest, highest)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    content = bytes(converter.convert())
+    content = _quietly(converter)
     del keep
     return content
 
@@ -43,6 +46,13 @@ def _converter(graph: Graph) -> tuple[Any, Any]:
 
     function = concrete_function(graph)
     return tf.lite.TFLiteConverter.from_concrete_functions([function], function), function
+
+
+def _quietly(converter: Any) -> bytes:
+    with warnings.catch_warnings():
+        # It expects statistics of the input's range, which the pictures give it.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected", UserWarning)
+        return bytes(converter.convert())
 
 
 def _samples(pictures: Floats, lowest: float, highest: float) -> Iterator[list[Floats]]:

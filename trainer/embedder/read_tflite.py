@@ -85,6 +85,8 @@ class _Reader:
             self._constants[target] = float32(self._constant(operator.inputs[0]))
         elif self._spelled_prelu(code, operator) or self._spelled_normalization(code, operator):
             return
+        elif code == "QUANTIZE":
+            raise ModelError("quantized inside, float at its ends: build it with int8 ends, or bring the float file")
         elif handler is None:
             raise ModelError(f"the operation {code} is none that embedders here use")
         else:

@@ -18,6 +18,7 @@ from edge.adapters.mqtt import MqttLink, Subscription
 from edge.ports import Handover, Incoming
 from tests.fakes.broker import Broker
 from tests.fakes.link import AVAILABILITY, BASE, EVENTS, STATE, Listener, make_link, running, settings_for
+from tests.fakes.log_lines import lines
 from tests.fakes.world import World, wait_until
 
 pytestmark = pytest.mark.broker
@@ -44,7 +45,6 @@ def test_online_is_retained_and_a_clean_stop_says_offline(broker: Broker, listen
                 assert late.heard[0].retained
         world.wait_for(AVAILABILITY, b"offline")
         assert world.on(AVAILABILITY) == [b"online", b"offline"]
-    assert "will" not in broker.log.read_text().split("Received DISCONNECT from doorward-front")[1][:200]
 
 
 @BOTH_VERSIONS
@@ -124,8 +124,7 @@ def test_a_listener_that_raises_does_not_end_the_link(
         wait_until(lambda: len(listener.messages) == 30, "all are seen")
         assert link.connected
         assert listener.connections == [1]
-    assert "Raising failed on what the link told it (KeyError: 'person')" in caplog.text
-    assert "Traceback" not in caplog.text
+    assert lines(caplog) == ["the link's listener failed on what it was told listener=Raising"] * 30
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -190,7 +189,7 @@ def test_a_message_larger_than_the_broker_takes_is_refused_before_it_is_sent(
         world.wait_for(EVENTS, b"after")
         assert world.on(EVENTS) == [b"after"]
         assert listener.losses == 0
-    assert f"a message for {EVENTS} has 6000 bytes, more than the 4488 that the broker takes" in caplog.text
+    assert lines(caplog) == [f"a message is larger than the broker takes topic={EVENTS} bytes=6000 limit=4488"]
 
 
 def test_without_a_limit_of_the_broker_s_our_own_holds(broker: Broker, listener: Listener) -> None:
@@ -303,19 +302,26 @@ def test_a_message_for_an_earlier_connection_is_not_sent_by_this_one(broker: Bro
 
 
 def test_an_answer_that_was_under_way_when_the_broker_died_is_sent_again(broker: Broker, listener: Listener) -> None:
-    with running(make_link(broker.port), listener) as link:
-        broker.kill()  # the link may take messages for a moment until it notices
-        taken = link.publish(f"{BASE}/response/undo", b"answer")
-        tracked = link.publish(EVENTS, b"event", token="t")
+    reader_is_there = threading.Event()
+
+    def pause(_failures: int) -> float:
+        reader_is_there.wait(10)
+        return 0.0
+
+    with running(MqttLink(settings_for(broker.port), pause=pause), listener) as link:
+        broker.freeze()  # what is sent now is never answered
+        assert link.publish(f"{BASE}/response/undo", b"answer")
+        assert link.publish(EVENTS, b"event", token="t")
+        broker.kill()
         wait_until(lambda: listener.losses == 1, "the loss is noticed")
         broker.start()
         with World(broker.port, f"{BASE}/response/+", EVENTS) as world:
+            reader_is_there.set()
+            world.wait_for(f"{BASE}/response/undo", b"answer")
             wait_until(lambda: link.connected, "connected again")
-            if taken is Handover.TAKEN:
-                world.wait_for(f"{BASE}/response/undo", b"answer")
             link.publish(EVENTS, b"last")
             world.wait_for(EVENTS, b"last")
-            assert b"event" not in world.on(EVENTS), f"what has a token is its owner's to send again ({tracked})"
+            assert world.on(EVENTS) == [b"last"], "what has a token is its owner's to send again"
 
 
 def test_a_queue_that_nobody_empties_is_bounded(broker: Broker, listener: Listener) -> None:

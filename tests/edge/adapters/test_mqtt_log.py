@@ -14,6 +14,7 @@ from edge.adapters.mqtt import MqttLink, pause_s, try_connection
 from edge.errors import LinkError
 from tests.fakes.broker import Broker, free_port
 from tests.fakes.link import AVAILABILITY, Listener, make_link, running, settings_for
+from tests.fakes.log_lines import lines
 from tests.fakes.world import World, wait_until
 
 pytestmark = pytest.mark.broker
@@ -26,11 +27,7 @@ def listener() -> Listener:
 
 @pytest.fixture(autouse=True)
 def informative(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "edge")
-
-
-def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= level]
+    caplog.set_level(logging.INFO, "doorward")
 
 
 def test_no_broker_at_the_start_is_one_line_and_the_link_keeps_trying(
@@ -54,9 +51,7 @@ def test_no_broker_at_the_start_is_one_line_and_the_link_keeps_trying(
         broker = make_broker(port=port)
         wait_until(lambda: link.connected, "it finds the broker that came")
         assert link.problem is None
-        assert (
-            lines(caplog, logging.INFO)[-1] == f"connected to the broker 127.0.0.1:{broker.port} (MQTT 5, new session)"
-        )
+        assert lines(caplog, logging.INFO)[-1] == f"connected broker=127.0.0.1:{broker.port} mqtt=5 session=new"
 
 
 def test_pauses_double_to_two_minutes_with_a_share_of_chance() -> None:

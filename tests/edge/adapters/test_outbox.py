@@ -13,6 +13,7 @@ import pytest
 from edge.adapters.outbox import Outbox, OutboxLimits
 from edge.adapters.outbox_file import damaged, files
 from edge.errors import StoreError
+from tests.fakes.log_lines import lines
 
 ALL = 10_000
 
@@ -132,7 +133,7 @@ def test_at_the_bound_of_rows_the_oldest_go_and_are_counted(path: Path, caplog: 
     box.commit()
     assert ids(box) == numbers(3, 13)
     assert (box.report().rows, box.report().dropped) == (10, 3)
-    assert "the outbox is full: 3 events, the oldest, were let go so far" in caplog.text
+    assert lines(caplog) == ["the outbox is full: the oldest events were let go so_far=3"]
     box.close()
     again = reopened(path, OutboxLimits(max_rows=10))
     assert again.report().dropped == 3
@@ -173,8 +174,9 @@ def test_a_file_that_is_no_database_is_set_aside_and_told(path: Path, caplog: py
     assert damaged(path).read_bytes().startswith(b"not a database")
     assert box.report().set_aside == damaged(path)
     assert box.report().trouble is None
-    assert len(caplog.records) == 1
-    assert f"{path}: damaged (file is not a database), kept as" in caplog.text
+    assert lines(caplog) == [
+        f"the outbox is damaged file={path} reason=file is not a database kept_as={damaged(path)} events_saved=0"
+    ]
     box.close()
 
 

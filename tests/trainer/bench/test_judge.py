@@ -54,6 +54,7 @@ def test_a_face_that_was_not_found_fails_its_pairs_whichever_answer_they_wanted(
     verdict = judge(pairs, {path: vector for path, vector in vectors.items() if path not in blind})
     assert verdict.failed == 2
     assert verdict.accuracy.value == pytest.approx(198 / 200)
+    assert verdict.accuracy_found.value == 1.0
     assert verdict.tar.value == pytest.approx(99 / 100)
 
 
@@ -62,6 +63,7 @@ def test_a_detector_that_sees_nothing_has_no_accuracy() -> None:
     verdict = judge(pairs, {})
     assert verdict.accuracy.value == 0.0
     assert verdict.tar.value == 0.0
+    assert verdict.accuracy_found.value == 0.0
     assert verdict.failed == verdict.pairs
 
 

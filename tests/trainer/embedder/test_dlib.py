@@ -10,10 +10,9 @@ from edge.errors import ModelError
 from edge.recognition.types import Floats
 from tests.trainer.embedder.networks import pictures
 from trainer.embedder.dlib import read_dlib, read_weight_map
-
-tf = pytest.importorskip("tensorflow", reason="needs the trainer extra")
 from trainer.embedder.emit import embeddings
 
+tf = pytest.importorskip("tensorflow", reason="needs the trainer extra")
 pytestmark = pytest.mark.tensorflow
 BLOCKS = (
     *("conv32_1", "conv32_2", "conv32_3"),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edge.errors import DoorwardError
-from trainer.embedder.datasets import find_pictures, spread
-from trainer.embedder.pairs import PairList, difference, every_pair, figures, read_pairs, scores
+from trainer.embedder.datasets import CALIBRATION_PICTURES, find_pictures, spread
+from trainer.embedder.pairs import Embeddings, PairList, difference, every_pair, figures, read_pairs, scores
 
 
-def people(persons: int, each: int, spread_of: float, seed: int = 0) -> dict[str, np.ndarray]:
+def people(persons: int, each: int, spread_of: float, seed: int = 0) -> Embeddings:
     random = np.random.default_rng(seed)
     centres = random.normal(size=(persons, 64))
     return {
@@ -87,4 +87,5 @@ def test_nobody_of_the_lists_of_pairs_is_calibrated_on(facedata: Path) -> None:
     found = find_pictures(facedata, quick=False)
     tested = {Path(path).parent.name for pairs in found.lists for path in pairs.paths}
     assert tested
-    assert not tested & {file.parent.name for file in (*found.calibration, *found.cohort)}
+    assert len(found.calibration) == CALIBRATION_PICTURES
+    assert not tested & {file.parent.name for file in found.calibration}

@@ -5,21 +5,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.inference.tflite import describe
+from edge.recognition.types import Floats
 from tests.trainer.embedder.networks import face_network, pictures
+from trainer.embedder.emit import embeddings
+from trainer.embedder.equalize import equalized
 from trainer.embedder.graph import Graph
+from trainer.embedder.layers import layer_errors
+from trainer.embedder.partitions import xnnpack_partitions
+from trainer.embedder.quantize import float_file, int8_file
 from trainer.embedder.rewrite import bound_slopes, expanded, simplified
 
 pytest.importorskip("tensorflow", reason="needs the trainer extra")
 pytest.importorskip("ai_edge_litert", reason="needs LiteRT")
-from edge.inference.tflite import describe
-from trainer.embedder.emit import embeddings
-from trainer.embedder.equalize import equalized
-from trainer.embedder.layers import layer_errors
-from trainer.embedder.partitions import xnnpack_partitions
-from trainer.embedder.quantize import float_file, int8_file
-
 pytestmark = pytest.mark.tensorflow
-SCALE, FED = 1 / 128, pictures(24)
+SCALE = 1 / 128
+FED = np.minimum(pictures(24), 127 / 128)
 
 
 def ready() -> Graph:
@@ -31,7 +32,7 @@ def content() -> bytes:
     return int8_file(ready(), FED, -1.0, 127 / 128)
 
 
-def run(file: Path, fed: np.ndarray) -> np.ndarray:
+def run(file: Path, fed: Floats) -> Floats:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(file))
@@ -44,7 +45,7 @@ def run(file: Path, fed: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(given["index"], steps[None])
         interpreter.invoke()
         found.append((interpreter.get_tensor(taken["index"])[0].astype(np.float32) - zero) * scale)
-    return np.array(found)
+    return np.array(found, np.float32)
 
 
 def test_a_pixel_needs_no_rounding_to_become_the_input(content: bytes, tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ import pytest
 from edge.errors import ModelError
 from edge.recognition.types import Floats
 from tests.trainer.embedder.networks import pictures
-
-onnx = pytest.importorskip("onnx", reason="needs the trainer extra")
-pytest.importorskip("tensorflow", reason="needs the trainer extra")
 from trainer.embedder.emit import embeddings
 from trainer.embedder.read_onnx import read_onnx
 
+onnx = pytest.importorskip("onnx", reason="needs the trainer extra")
+pytest.importorskip("tensorflow", reason="needs the trainer extra")
 pytestmark = pytest.mark.tensorflow
 SIDE = 32
 
@@ -103,7 +102,8 @@ def expected(sketch: Sketch, fed: Floats) -> Floats:
     from onnx.reference import ReferenceEvaluator
 
     run = ReferenceEvaluator(sketch.model())
-    return np.concatenate([run.run(None, {"picture": picture[None].transpose(0, 3, 1, 2)})[0] for picture in fed])
+    outputs: list[Any] = [run.run(None, {"picture": picture[None].transpose(0, 3, 1, 2)}) for picture in fed]
+    return np.concatenate([output[0] for output in outputs])
 
 
 @pytest.mark.parametrize("make", [residual_network, mobile_network, excited_network])
@@ -130,8 +130,8 @@ def test_channels_last_with_transpositions_is_read_alike() -> None:
     from onnx.reference import ReferenceEvaluator
 
     fed = pictures(1)
-    wanted = ReferenceEvaluator(sketch.model()).run(None, {"picture": fed})[0]
-    assert np.allclose(embeddings(read_onnx(sketch.content(), "own.onnx"), fed), wanted, rtol=1e-3, atol=1e-4)
+    outputs: Any = ReferenceEvaluator(sketch.model()).run(None, {"picture": fed})
+    assert np.allclose(embeddings(read_onnx(sketch.content(), "own.onnx"), fed), outputs[0], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,13 @@ import pytest
 
 from edge.errors import ModelError
 from tests.trainer.embedder.networks import Maker, face_network, pictures, slopes
-from trainer.embedder.graph import Affine, Conv, Multiply, Pool, PRelu, Relu, Sigmoid
-
-tf = pytest.importorskip("tensorflow", reason="needs the trainer extra")
 from trainer.embedder.custom import keras_to_tflite
 from trainer.embedder.emit import embeddings
+from trainer.embedder.graph import Affine, Conv, Multiply, Pool, PRelu, Relu, Sigmoid
 from trainer.embedder.quantize import float_file
 from trainer.embedder.read_tflite import read_tflite
 
+tf = pytest.importorskip("tensorflow", reason="needs the trainer extra")
 pytestmark = pytest.mark.tensorflow
 
 
@@ -64,7 +63,7 @@ def test_an_operation_that_no_embedder_has_is_named() -> None:
 
 def test_a_network_that_gives_a_map_is_no_embedder() -> None:
     with pytest.raises(ModelError, match="not one vector"):
-        read_tflite(tflite_of(lambda picture: tf.nn.relu(picture)), "map.tflite").dimension()
+        read_tflite(tflite_of(tf.nn.relu), "map.tflite").dimension()
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"PK\x03\x04" * 20], ids=["empty", "stub", "zip"])

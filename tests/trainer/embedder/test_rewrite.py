@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from edge.inference.spec import Preprocessing
 from edge.recognition.types import Floats
 from tests.trainer.embedder.networks import Maker, face_network, pictures
-from trainer.embedder.graph import Affine, Conv, Graph, Pool, PRelu, Relu, float32
+from trainer.embedder.emit import embeddings
+from trainer.embedder.equalize import channel_ranges, equalized
+from trainer.embedder.graph import Affine, Conv, Graph, Node, Pool, PRelu, Relu, float32
 from trainer.embedder.rewrite import (
     bound_slopes,
     expanded,
@@ -21,9 +23,6 @@ from trainer.embedder.rewrite import (
 )
 
 pytest.importorskip("tensorflow", reason="needs the trainer extra")
-from trainer.embedder.emit import embeddings
-from trainer.embedder.equalize import channel_ranges, equalized
-
 pytestmark = pytest.mark.tensorflow
 
 SIDE_AFTER_STEM = 16
@@ -82,7 +81,7 @@ def test_equalization_brings_the_channels_that_a_depthwise_filter_reads_to_one_r
     assert after.max() / after.min() < 1.5
 
 
-def _with_loud_channel(node: object) -> object:
+def _with_loud_channel(node: Node) -> Node:
     if isinstance(node, Conv) and node.name == "conv":
         factor = np.array([200.0] + [1.0] * 7, np.float32)
         return replace(node, kernel=node.kernel * factor, bias=node.bias * factor)
