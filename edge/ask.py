@@ -10,6 +10,7 @@ from typing import Any
 
 from edge.adapters.clock import SystemClock
 from edge.adapters.control import ask_daemon
+from edge.adapters.outbox_place import OutboxPlace, erase_from_file
 from edge.compose import active_model, head_for, recognizer
 from edge.contract.codec import JsonObject
 from edge.contract.messages import Request, Response
@@ -18,7 +19,7 @@ from edge.errors import RefusedError
 from edge.inference.tflite import runtime_name
 from edge.roster import Roster
 from edge.settings.slices import Settings
-from edge.stored import control_path, open_store
+from edge.stored import control_path, open_store, outbox_path
 
 
 def ask(settings: Settings, verb: str, data: dict[str, Any]) -> JsonObject:
@@ -36,7 +37,8 @@ def ask(settings: Settings, verb: str, data: dict[str, Any]) -> JsonObject:
 
 
 def _ask_the_store(settings: Settings, request: Request) -> Response:
-    with open_store(settings.store) as store:
+    outbox = OutboxPlace(lambda person: erase_from_file(outbox_path(settings.store), person))
+    with open_store(settings.store, places=[outbox]) as store:
         people = store.load()
         head = head_for(settings.recognition)
         model = active_model(settings.recognition, head, people.gallery(head.embedder_id))

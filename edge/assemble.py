@@ -20,6 +20,7 @@ from edge.adapters.delivery import Delivery, DeliverySettings
 from edge.adapters.mqtt import MqttLink
 from edge.adapters.mqtt_settings import LinkSettings, Subscription
 from edge.adapters.outbox import Outbox
+from edge.adapters.outbox_place import OutboxPlace
 from edge.adapters.panel import PanelPins, panel_for
 from edge.adapters.post import MqttPost, NoPost
 from edge.adapters.requests import NetworkRequests
@@ -69,8 +70,12 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
         DoorwardError: something that the door cannot do without is not there; one line says what.
     """
     given, clock = given or Given(), SystemClock()
+
+    def erase_events(person: str) -> int:
+        return post.erase_person(person)  # made after the store, whose lock keeps a second door off the outbox
+
     with ExitStack() as stack:
-        store = stack.enter_context(open_store(settings.store))
+        store = stack.enter_context(open_store(settings.store, places=[OutboxPlace(erase_events)]))
         for line in store.report:
             _log.warning("template store", found=line)
         line_of_recognition = recognizer(settings.recognition)
@@ -177,7 +182,7 @@ def _capture(settings: Settings, camera: Camera, clock: Clock, stack: ExitStack)
 def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPost | NoPost:
     mqtt, door_id = settings.mqtt, settings.door.id
     if not mqtt.enabled:
-        return NoPost()
+        return NoPost(outbox_path(settings.store))
     topics = Topics(mqtt.base)
     link = MqttLink(link_settings(settings), [Subscription(name, t.qos) for t, name in topics.for_door(door_id)])
     delivery = Delivery(

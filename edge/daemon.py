@@ -17,7 +17,7 @@ from edge.contract.messages import Response
 from edge.desk import Desk
 from edge.door_state import StateTeller
 from edge.enrolling import Enrolling
-from edge.errors import CameraError
+from edge.errors import CameraError, StoreError
 from edge.events import PersonLabel, Telling, message_of
 from edge.inbox import Asked, Inbox
 from edge.log import get_logger
@@ -31,7 +31,7 @@ from edge.roster import Roster
 _log = get_logger("door")
 # How long the loop waits for a frame before it looks into its inbox again: a press is felt at once.
 _FRAME_WAIT_S = 0.2
-_CHORES_EVERY_S = 60.0
+_CHORES_EVERY_S = 300.0  # each costs the SD card a commit
 
 
 class Post(Protocol):
@@ -84,6 +84,7 @@ class Daemon:
         self._rules = rules
         self._stopping = False
         self._chores_due_s = 0.0
+        self._store_is_well = True
         self._camera_was: CaptureState | None = None
         self._frame_s: float | None = None
 
@@ -180,9 +181,15 @@ class Daemon:
         self._watch_camera()
         now_s = self._parts.clock.monotonic_s()
         self._parts.state.tell(now_s)
-        if now_s >= self._chores_due_s:
-            self._chores_due_s = now_s + _CHORES_EVERY_S
-            self._parts.roster.flush()
+        if now_s < self._chores_due_s and not (self._parts.roster.changed and self._store_is_well):
+            return
+        self._chores_due_s = now_s + _CHORES_EVERY_S
+        try:
+            self._parts.roster.tend()
+            self._store_is_well = True
+        except StoreError as error:
+            self._store_is_well = False
+            _log.warning("the store could not be tended; trying again later", reason=error)
 
     def _watch_camera(self) -> None:
         state = self._parts.capture.state

@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from edge.adapters.answers import refusal
 from edge.adapters.pictures import decode_picture
 from edge.contract.codec import JsonObject, chars, count, from_object
 from edge.contract.messages import Name, Request, Response
 from edge.errors import DoorwardError, MessageError, PictureError, RefusedError
+from edge.log import get_logger
+from edge.people_desk import One, PeopleDesk, describe
 from edge.picture_enrollment import (
     PictureRefused,
     Provenance,
@@ -30,14 +33,8 @@ from edge.recognition.types import Probe
 from edge.roster import Roster
 from edge.template_types import Person
 
+_log = get_logger("requests")
 _MOST_PICTURES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonQuery:
-    """person: an id or a name."""
-
-    person: Annotated[str, chars(1, 100)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +95,9 @@ class Desk:
             "enroll_pictures": Verb(self._enroll_pictures, local_only=True),
             **(at_the_door or {}),
         }
+        people = PeopleDesk(roster, self.one, clock)
+        self.verbs |= {name: Verb(handler) for name, handler in people.handlers.items()}
+        self.verbs |= {name: Verb(handler, local_only=True) for name, handler in people.local_handlers.items()}
 
     def answer(self, request: Request, *, local: bool) -> Response:
         """The response to a request; an error in it is one line, and never an exception."""
@@ -105,9 +105,14 @@ class Desk:
         try:
             if verb is None or (verb.local_only and not local):
                 raise MessageError(f"unknown verb {request.verb!r}; known are {', '.join(self._known(local=local))}")
-            return _response(request, verb.handler(request.data), None)
+            data = verb.handler(request.data)
         except DoorwardError as error:
-            return _response(request, {}, str(error))
+            return refusal(request.verb, str(error), request.transaction)
+        except Exception as error:  # a door must not end of one request, which might come again at each start
+            _log.exception("a request failed unexpectedly", verb=request.verb)
+            reason = f"{request.verb} failed unexpectedly ({type(error).__name__}); the door's log has more"
+            return refusal(request.verb, reason, request.transaction)
+        return Response(verb=request.verb, status="ok", error=None, data=data, transaction=request.transaction)
 
     def one(self, text: str) -> Person:
         """The person whom an id or a name means.
@@ -130,7 +135,7 @@ class Desk:
         return {"people": everybody, "damage": list(self._roster.damage)}
 
     def _people_show(self, data: JsonObject) -> dict[str, Any]:
-        return describe(self.one(from_object("people_show", PersonQuery, data).person))
+        return describe(self.one(from_object("people_show", One, data).person))
 
     def _people_rename(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("people_rename", RenameData, data)
@@ -169,32 +174,8 @@ class Desk:
         return shots, skipped
 
 
-def describe(person: Person) -> dict[str, Any]:
-    """A person as responses tell of them: no embedding, ever."""
-    return {
-        "person": person.id,
-        "name": person.name,
-        "verified": person.verified,
-        "exemplars": len(person.exemplars),
-        "created_s": person.created_s,
-        "seen_s": person.seen_s,
-        "under_review": len(person.under_review),
-    }
-
-
 def _bytes_of(picture: Picture) -> bytes:
     try:
         return base64.b64decode(picture.content, validate=True)
     except (binascii.Error, ValueError) as error:
         raise PictureError(f"{picture.name}: its content is not base64") from error
-
-
-def _response(request: Request, data: dict[str, Any], error: str | None) -> Response:
-    line = error[:1000].replace("\n", "; ") if error else None
-    return Response(
-        verb=request.verb,
-        status="ok" if error is None else "error",
-        error=line,
-        data=data,
-        transaction=request.transaction,
-    )

@@ -37,7 +37,7 @@ from edge.recognition.shots import Shots
 from edge.recognition.types import Frame, Probe
 from edge.refusals import Reason
 from edge.roster import Roster
-from edge.template_types import NewExemplar, View
+from edge.template_types import NewExemplar, View, clean_name
 
 _log = get_logger("enrollment")
 
@@ -88,17 +88,27 @@ class Enrolling:
     def hold(self, now_s: float) -> None:
         """The button held: ask for an undo, or confirm it."""
         self._begin_id()
-        last = self._roster.last_enrolled()
+        last: str | None = None
         refusal = may_undo(self._policy, self._facts, now_s, self._enrolled_s)
         refused: tuple[Reason, str] | None = None if refusal is None else ("not_allowed", refusal)
+        try:
+            last = self._roster.last_enrolled()
+        except StoreError as error:
+            refused = ("store_failed", str(error))
         self._carry_out(now_s, self._session.hold(now_s, last, refused))
 
     def request(self, now_s: float, name: str | None, *, anyway: bool = False) -> str:
         """A request to enroll whoever stands there; the session's id.
 
         Raises:
-            RefusedError: not now; the text says why.
+            RefusedError: not now; the text says why. Of a session that goes on, nobody is told anything.
+            StoreRefusedError: the name is none that the store takes.
         """
+        if name is not None:
+            clean_name(name)
+        self.tick(now_s)
+        if self._session.active:
+            raise RefusedError(Refused("busy").message())
         self._begin_id()
         self._last_refusal = None
         wish = replace(self._wish(now_s, name), anyway=anyway)
@@ -164,9 +174,9 @@ class Enrolling:
         return Committed(person.id)
 
     def _undo(self, order: Undo) -> Committed | Failed:
-        if self._roster.last_enrolled() != order.person:
-            return Failed("another enrollment came in between")
         try:
+            if self._roster.last_enrolled() != order.person:
+                return Failed("another enrollment came in between")
             self._roster.undo(self._clock.wall_s())
         except StoreError as error:
             return Failed(str(error))

@@ -28,7 +28,7 @@ from edge.enrollment_steps import (
 )
 from edge.panel_patterns import PatternName
 from edge.recognition.recognizer import ActiveModel
-from edge.recognition.shots import ShotRules, enrolled_as
+from edge.recognition.shots import ShotRules, enrolled_as, firm_gate, poor_gate
 from edge.recognition.types import Frame, Probe
 from edge.refusals import Reason, hint_pattern, refused_pattern
 
@@ -45,13 +45,20 @@ class EnrollmentRules:
     answer_within_s: float = 10.0
 
 
-def rules_for(*, shots: int, timeout_s: float, min_interval_s: float, poor_will_do: bool = True) -> EnrollmentRules:
-    """The rules that follow from a door's settings.
+def rules_for(
+    *,
+    shots: int,
+    timeout_s: float,
+    min_interval_s: float,
+    typical_norm: float | None = None,
+    poor_will_do: bool = True,
+) -> EnrollmentRules:
+    """The rules that follow from a door's settings and its embedder. typical_norm: see `shots.firm_gate`.
 
-    Whoever just holds still is done within a third of the time-out.
+    Whoever just holds still is done within half of the time-out, and usually within a second a shot.
     """
-    alike_after_s = max(min_interval_s, timeout_s / (3 * shots))
-    wanted = ShotRules(count=shots, min_interval_s=min_interval_s, alike_after_s=alike_after_s)
+    alike_after_s = max(min_interval_s, min(1.0, timeout_s / (2 * shots)))
+    wanted = ShotRules(shots, min_interval_s, alike_after_s, firm_gate(typical_norm), poor_gate(typical_norm))
     return EnrollmentRules(LookRules(timeout_s=timeout_s, poor_will_do=poor_will_do, shots=wanted))
 
 
@@ -157,7 +164,7 @@ class Enrollment:
         if not isinstance(self._state, _Looking):
             return self.tick(now_s)
         look, hint_before = self._state.look, self._state.look.hint
-        taken = look.see(now_s, probes, photos, model.gallery.head.embedder_id, frame)
+        taken = look.see(now_s, probes, photos, model.gallery.head, frame)
         steps = self._tell(look, hint_before, taken=taken)
         complete = look.complete(now_s)
         if complete is not None:

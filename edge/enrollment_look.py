@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from edge.recognition.scoring import Head
 from edge.recognition.shots import Shot, ShotRules, Shots, best, grade, main_face, offer, same_person
 from edge.recognition.types import Frame, Probe
 from edge.refusals import Reason
@@ -47,7 +48,7 @@ class Look:
         self.firm: Shots = ()
         self._rules = rules
         self._all: Shots = ()
-        self._embedder: str | None = None
+        self._head: Head | None = None
         self._in_the_way: Counter[Reason] = Counter()
         self._judged = 0
         self._photos = 0
@@ -55,14 +56,15 @@ class Look:
         self._latest_since_s = started_s
 
     def see(
-        self, now_s: float, probes: Sequence[Probe], photos: Sequence[bool], embedder: str, frame: Frame | None
+        self, now_s: float, probes: Sequence[Probe], photos: Sequence[bool], head: Head, frame: Frame | None
     ) -> bool:
         """Take in the faces of one frame; whether a shot was taken. photos: see `Enrollment.faces`."""
-        if embedder != self._embedder:
-            # Embeddings of two embedders have nothing to do with one another.
-            self._embedder, self.firm, self._all = embedder, (), ()
+        if head is not self._head:
+            # What two heads see, or even two embedders, has nothing to do with one another.
+            self._head, self.firm, self._all = head, (), ()
         before = len(self.firm)
-        reason = self._judge(now_s, probes, photos, frame)
+        probe = self._one_person(probes, photos)
+        reason = self._take(Shot.of(probe, head, now_s, frame)) if isinstance(probe, Probe) else probe
         if reason is not None:
             self._in_the_way[reason] += 1
         self._update_hint(now_s, reason)
@@ -92,9 +94,8 @@ class Look:
         common = self._in_the_way.most_common(1)
         return common[0][0] if common else "no_picture"
 
-    def _judge(
-        self, now_s: float, probes: Sequence[Probe], photos: Sequence[bool], frame: Frame | None
-    ) -> Reason | None:
+    def _one_person(self, probes: Sequence[Probe], photos: Sequence[bool]) -> Probe | Reason:
+        """The face that is to be enrolled, if there is one that looks alive."""
         probe = main_face(probes, self._rules.shots.max_second_face)
         if isinstance(probe, str):
             return probe
@@ -102,18 +103,19 @@ class Look:
         if photos and any(photo for other, photo in zip(probes, photos, strict=True) if other is probe):
             self._photos += 1
             return "looks_like_photo"
-        return self._take(Shot(probe, now_s, now_s, frame))
+        return probe
 
     def _take(self, shot: Shot) -> Reason | None:
-        """Offer a picture to the set of good ones, and to that of all."""
+        """Offer a picture to the set of good ones, and to that of all; what is in the way, if anything."""
         rules = self._rules.shots
         worth, missing = grade(shot.probe, rules)
         if worth == "unfit" or (worth == "poor" and not self._rules.poor_will_do):
             return missing
-        if not same_person((*self._all, *self.firm), shot.probe):
-            return "different_person"
+        if not same_person((*self._all, *self.firm), shot):
+            # Of a poor picture nobody can be sure whom it shows.
+            return missing or "different_person"
         self._all = best(offer(self._all, shot, rules)[0], rules.count)
-        if worth == "poor":
+        if missing is not None:
             return missing
         self.firm, verdict = offer(self.firm, shot, rules)
         return "too_alike" if verdict == "too_alike" else None

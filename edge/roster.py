@@ -6,11 +6,13 @@ Adding somebody touches their row and the table's threshold alone. One thread ow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from edge.archive import import_people
 from edge.events import PersonLabel
 from edge.receipts import Receipt
 from edge.recognition.recognizer import ActiveModel
-from edge.template_types import NewExemplar, Person, StoredPeople
+from edge.template_types import AddedRecords, NewExemplar, Person, StoredPeople
 from edge.templates import TemplateStore, Undone
 
 
@@ -23,6 +25,7 @@ class Roster:
         self._people = dict(people.people)
         self.damage = people.damage
         self._model = model
+        self.changed = True
 
     @property
     def model(self) -> ActiveModel:
@@ -64,6 +67,41 @@ class Roster:
     def confirm(self, person: str) -> Person:
         return self._took(self._store.confirm(person))
 
+    def merge(self, source: str, into: str) -> Person:
+        """Make two people one, under the second's name; `unmerge` parts them again."""
+        person = self._store.merge(source, into)
+        self._lost(source)
+        return self._took(person)
+
+    def unmerge(self, source: str) -> tuple[Person, Person]:
+        """Part somebody from whom they were merged into; both."""
+        parted, holder = self._store.unmerge(source)
+        return self._took(parted), self._took(holder)
+
+    def deny(self, person: str, probe: NewExemplar, behind: Sequence[str], event: str) -> Person:
+        """Somebody says "that is not me" of an event; see `TemplateStore.deny`."""
+        return self._took(self._store.deny(person, probe, behind, event=event))
+
+    def keep_exemplar(self, exemplar: str) -> Person:
+        """An exemplar under review is right."""
+        return self._took(self._store.keep_exemplar(exemplar))
+
+    def reject_exemplar(self, exemplar: str, wall_s: float) -> Person | None:
+        """An exemplar under review goes; None where its person's own row is damaged."""
+        person = self._store.reject_exemplar(exemplar, wall_s=wall_s)
+        return self._took(person) if person is not None else None
+
+    def take_in(self, archive: Path, passphrase: str, *, revive: bool) -> AddedRecords:
+        """People of an export; see `import_people`."""
+        added = import_people(self._store, archive, passphrase, revive=revive)
+        for person in self._store.load().people.values():
+            self._took(person)
+        return added
+
+    def unseen_since(self, wall_s: float) -> tuple[Person, ...]:
+        """Those last about before then."""
+        return StoredPeople(self._people).unseen_since(wall_s)
+
     def erase(self, person: str, wall_s: float) -> Receipt:
         """Everywhere; see `TemplateStore.erase`."""
         receipt = self._store.erase(person, wall_s=wall_s)
@@ -86,16 +124,24 @@ class Roster:
         """Somebody was recognized; written later, so that no frame waits for the disk."""
         self._store.touch(person, wall_s)
 
-    def flush(self) -> None:
-        """Write who was seen, and a snapshot where there is something new."""
+    def tend(self) -> None:
+        """Write who was seen, finish erasures that something stood in the way of, and snapshot what was changed.
+
+        Raises:
+            StoreError: the disk does not take it; nothing is lost by trying later.
+        """
         self._store.flush_seen()
-        self._store.snapshot()
+        self._store.finish_erasures()
+        if self.changed:
+            self._store.snapshot()
+            self.changed = False
 
     def close(self) -> None:
         self._store.close()
 
     def _took(self, person: Person) -> Person:
         self._people[person.id] = person
+        self.changed = True
         self._project(person)
         return person
 
@@ -107,6 +153,7 @@ class Roster:
 
     def _lost(self, person: str) -> None:
         self._people.pop(person, None)
+        self.changed = True
         self._model = self._model.with_gallery(self._model.gallery.without(person))
 
     def _reread(self, person: str) -> None:

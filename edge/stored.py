@@ -59,11 +59,22 @@ def open_people(settings: StoreSettings) -> StoredPeople:
     Raises:
         StoreError: it cannot be read.
     """
+    if not store_path(settings).exists():
+        return StoredPeople({})
+    with reading_store(settings) as store:
+        return store.load()
+
+
+def reading_store(settings: StoreSettings) -> TemplateStore:
+    """The store for reading alone, beside a running daemon too.
+
+    Raises:
+        StoreError: it is not there, or cannot be read.
+    """
     path = store_path(settings)
     if not path.exists():
-        return StoredPeople({})
-    with TemplateStore.open(path, _key(settings), exclusive=False) as store:
-        return store.load()
+        raise StoreError(f"{path}: there is no store yet; enroll somebody first")
+    return TemplateStore.open(path, _key(settings), exclusive=False)
 
 
 def _key(settings: StoreSettings) -> DeviceKey:

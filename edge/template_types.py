@@ -17,7 +17,7 @@ from edge.recognition.types import Embedding, Exemplar, Quality
 CLOCK_FLOOR_S = 1_704_067_200.0
 """2024-01-01 UTC: an earlier time was written before the network had set the clock, and tells nothing."""
 
-LONGEST_NAME = 100
+LONGEST_NAME = 64  # what the contract's messages take
 
 
 class StoreRefusedError(StoreError):
@@ -210,7 +210,7 @@ def clean_name(text: str) -> str:
     """A name as it is kept: Unicode NFC, single spaces, no control characters.
 
     Raises:
-        StoreRefusedError: empty, longer than 100 characters, or with characters that cannot be shown.
+        StoreRefusedError: empty, longer than 64 characters, or with characters that cannot be shown.
     """
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not name:

@@ -11,6 +11,7 @@ What waits is left to `outbox.py`, the connection to the link.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -105,12 +106,16 @@ class Delivery:
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until all that was put is committed; False if it is not."""
-        return self._ask(self._commit, timeout_s)
+        try:
+            return self._ask(self._commit, timeout_s)
+        except TimeoutError:  # the disk hangs
+            return False
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until nothing is left to hand over, as before the end of a command; False if something is."""
         deadline = time.monotonic() + timeout_s
-        self._ask(self._begin_to_drain, timeout_s)
+        with contextlib.suppress(TimeoutError):
+            self._ask(self._begin_to_drain, timeout_s)
         while not self._idle and time.monotonic() < deadline:
             time.sleep(0.01)
         return self._idle

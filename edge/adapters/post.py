@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edge.adapters.delivery import Delivery
+from edge.adapters.outbox_place import erase_from_file
 from edge.contract.messages import DoorState, Enrollment, Message
 from edge.contract.topics import BY_NAME, Topics
 from edge.door_state import Queue
@@ -28,6 +31,10 @@ class MqttPost:
         """Retained: the link keeps it and sends it again with each connection."""
         self._send("state", message)
 
+    def erase_person(self, person: str) -> int:
+        """Take out what waits about a person; how much it was. Raises: StoreError."""
+        return self._delivery.erase_person(person)
+
     def queue(self) -> Queue:
         """What waits, for the state."""
         report = self._delivery.report()
@@ -39,7 +46,14 @@ class MqttPost:
 
 
 class NoPost:
-    """A door without a broker: its log tells what happens."""
+    """A door without a broker: its log tells what happens. outbox: may hold events of a time with one."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
+
+    def erase_person(self, person: str) -> int:
+        """See `MqttPost.erase_person`."""
+        return erase_from_file(self._outbox, person)
 
     def event(self, event_id: str, payload: bytes, person: str | None) -> None:
         """Nobody is told."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edge.adapters.answers import payload_of, refusal
 from edge.contract.messages import Request, Response
 from edge.contract.topics import BY_NAME, Topics
 from edge.errors import MessageError
 from edge.inbox import Asked
 from edge.log import get_logger
-from edge.ports import Incoming, Link
+from edge.ports import Handover, Incoming, Link
 
 _log = get_logger("requests")
 
@@ -23,6 +24,7 @@ class NetworkRequests:
         self._door = door
         self._link = link
         self._ask = ask
+        self._ours = topics.filter("request", door).removesuffix("+")
 
     def on_connected(self, connection: int) -> None:
         """Nothing to do: subscriptions are the link's."""
@@ -34,26 +36,32 @@ class NetworkRequests:
         """Nothing to do: answers go without a token."""
 
     def on_message(self, message: Incoming) -> None:
+        if not message.topic.startswith(self._ours):
+            return
         place = self._topics.read(message.topic)
-        if place is None or place.topic.name != "request":
+        if place is None:
+            _log.warning("a request was refused", reason="its topic names no verb", topic=message.topic)
+            self._link.acknowledge(message)  # or the broker would send it again and again
             return
         try:
             request = Request.of_topic(place.verb, message.payload)
         except MessageError as error:
             _log.warning("a request was refused", reason=error)
-            self._answer(message, _refusal(place.verb, str(error)))
+            self._answer(message, refusal(place.verb, str(error)))
             return
         if not self._ask(Asked(request, lambda response: self._answer(message, response), local=False)):
-            self._answer(message, _refusal(place.verb, "the door is too busy; try again", request.transaction))
+            self._answer(message, refusal(place.verb, "the door is too busy; try again", request.transaction))
 
     def _answer(self, message: Incoming, response: Response) -> None:
         """Where the asker wants it, if that is a topic to answer on; the request is done with only now."""
         asked_for = message.response_topic
         usual = self._topics.name("response", self._door, response.verb)
         topic = asked_for if asked_for and self._topics.may_answer_to(asked_for) else usual
-        self._link.publish(topic, response.to_json(), qos=BY_NAME["response"].qos, correlation=message.correlation)
+        if self._publish(topic, response, message) is Handover.TOO_LARGE:
+            reason = "the answer is larger than the broker takes"
+            self._publish(topic, refusal(response.verb, reason, response.transaction), message)
         self._link.acknowledge(message)
 
-
-def _refusal(verb: str, error: str, transaction: str | None = None) -> Response:
-    return Response(verb=verb, status="error", error=error[:1000], data={}, transaction=transaction)
+    def _publish(self, topic: str, response: Response, message: Incoming) -> Handover:
+        qos = BY_NAME["response"].qos
+        return self._link.publish(topic, payload_of(response), qos=qos, correlation=message.correlation)

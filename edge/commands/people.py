@@ -3,53 +3,171 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import getpass
 import json
 import sys
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from edge.archive import export_people
 from edge.ask import ask
-from edge.settings import load_settings
+from edge.errors import RefusedError, StoreError
+from edge.receipts import read_receipt
+from edge.settings import Settings, load_settings
+from edge.stored import reading_store
 
 _HEADINGS = ("id", "name", "verified", "pictures", "enrolled", "last seen")
+_Answer = Mapping[str, Any]
+_Verb = Callable[[argparse.Namespace, Settings], _Answer]
+_PERSON = ("person", {"metavar": "PERSON", "help": "an id or a name"})
+_FILE = ("file", {"metavar": "FILE", "type": Path})
 
 
 def add(subparsers: Any) -> None:
     """Describe the command to the parser."""
-    parser = subparsers.add_parser("people", help="list the people of this door")
-    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser = subparsers.add_parser("people", help="the people of this door: list, rename, merge, erase, export, …")
     verbs = parser.add_subparsers(title="what", dest="what", required=True, metavar="WHAT")
-    verbs.add_parser("list", help="everybody")
-    show = verbs.add_parser("show", help="one person")
-    show.add_argument("person", metavar="PERSON", help="an id or a name")
+    for name, (help_text, arguments, _) in _VERBS.items():
+        verb = verbs.add_parser(name, help=help_text)
+        verb.add_argument("--json", action="store_true", help="the answer as JSON")
+        for argument, options in arguments:
+            verb.add_argument(argument, **options)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0, or the exit code of what stood in the way."""
     settings = load_settings(arguments.settings)
-    data = {"person": arguments.person} if arguments.what == "show" else {}
-    answer = ask(settings, f"people_{arguments.what}", data)
+    answer = _VERBS[arguments.what][2](arguments, settings)
     for line in answer.get("damage", ()):
         print(f"doorward: {line}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(answer))
+    elif "people" in answer and isinstance(answer["people"], list):
+        _print_people(answer["people"])
+    elif "name" in answer:
+        _print_people([answer])
     else:
-        _print_people(answer["people"] if arguments.what == "list" else [dict(answer)])
+        print("\n".join(f"{key}: {value}" for key, value in _flat(answer)))
     return 0
 
 
-def _print_people(people: list[dict[str, Any]]) -> None:
+def _asking(verb: str, *keys: str) -> _Verb:
+    """A verb of the desk; keys: of its data, taken from the line's arguments."""
+
+    def answer(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+        return ask(settings, verb, {key: getattr(arguments, key) for key in keys})
+
+    return answer
+
+
+def _erase(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    if not arguments.yes:
+        who = ask(settings, "people_show", {"person": arguments.person})
+        if not sys.stdin.isatty():
+            raise RefusedError(f"erasing {who['name']} cannot be undone; say --yes")
+        if input(f"erase {who['name']} ({who['person']}, {who['exemplars']} pictures) for good? [y/N] ").lower() != "y":
+            raise RefusedError("nobody was erased")
+    return ask(settings, "people_erase", {"person": arguments.person})
+
+
+def _export(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    passphrase = _passphrase(arguments, again=True)
+    with reading_store(settings.store) as store:
+        done = export_people(store, arguments.file, passphrase, wall_s=time.time())
+    return {"file": str(arguments.file), "people": done.people, "exemplars": done.exemplars, "damage": done.damage}
+
+
+def _import(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    try:
+        content = arguments.file.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{arguments.file}: cannot be read: {error.strerror}") from error
+    data = {"content": base64.b64encode(content).decode(), "passphrase": _passphrase(arguments, again=False)}
+    return ask(settings, "people_import", data | {"revive": arguments.revive})
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    receipt = read_receipt(arguments.file)
+    with reading_store(settings.store) as store:
+        findings = store.verify(receipt)
+    if findings:
+        raise RefusedError(f"{arguments.file}: does not hold: " + "; ".join(findings))
+    return {"receipt": receipt.number, "erased": ", ".join(receipt.people), "holds": "nothing of them was found"}
+
+
+def _passphrase(arguments: argparse.Namespace, *, again: bool) -> str:
+    """From the file that is named, else asked for; never from the command line, which others can see."""
+    if arguments.passphrase_file is not None:
+        try:
+            return str(arguments.passphrase_file.read_text("utf-8").splitlines()[0])
+        except (OSError, UnicodeDecodeError, IndexError) as error:
+            raise StoreError(f"{arguments.passphrase_file}: no passphrase can be read from it") from error
+    if not sys.stdin.isatty():
+        raise StoreError("a passphrase is needed: name a file with --passphrase-file")
+    phrase = getpass.getpass("passphrase: ")
+    if again and getpass.getpass("again: ") != phrase:
+        raise StoreError("the two passphrases differ; nothing was written")
+    return phrase
+
+
+_SECRET = ("--passphrase-file", {"metavar": "FILE", "type": Path, "help": "its first line is the passphrase"})
+_VERBS: dict[str, tuple[str, list[tuple[str, dict[str, Any]]], _Verb]] = {
+    "list": ("everybody", [], _asking("people_list")),
+    "show": ("one person", [_PERSON], _asking("people_show", "person")),
+    "rename": (
+        "give somebody a name, which verifies them",
+        [_PERSON, ("name", {"metavar": "NAME"})],
+        _asking("people_rename", "person", "name"),
+    ),
+    "confirm": ("somebody is who they are called", [_PERSON], _asking("people_confirm", "person")),
+    "merge": (
+        "two entries are one person",
+        [_PERSON, ("into", {"metavar": "INTO", "help": "whose name stays"})],
+        _asking("people_merge", "person", "into"),
+    ),
+    "unmerge": (
+        "part somebody again",
+        [("person", {"metavar": "ID", "help": "as `show` lists it under merged"})],
+        _asking("people_unmerge", "person"),
+    ),
+    "erase": (
+        "erase somebody everywhere, with a receipt; nothing brings them back",
+        [_PERSON, ("--yes", {"action": "store_true", "help": "do not ask"})],
+        _erase,
+    ),
+    "verify": ("look whether an erasure's receipt holds", [_FILE], _verify),
+    "undo": ("take the last enrollment back", [], _asking("people_undo")),
+    "provisional": ("those whom nobody has named or confirmed", [], _asking("people_provisional")),
+    "unseen": (
+        "those not seen for so long",
+        [("days", {"type": int, "metavar": "DAYS"})],
+        _asking("people_unseen", "days"),
+    ),
+    "export": ("everybody into an encrypted file", [_FILE, _SECRET], _export),
+    "import": (
+        "everybody of an exported file",
+        [_FILE, _SECRET, ("--revive", {"action": "store_true", "help": "also people who were erased here"})],
+        _import,
+    ),
+}
+
+
+def _print_people(people: list[_Answer]) -> None:
     if not people:
-        print("nobody is enrolled yet; press the enroll button, or `doorward enroll NAME IMAGE…`")
+        print("nobody; press the enroll button, or `doorward enroll NAME IMAGE…`")
         return
     rows = [_HEADINGS, *(_row(person) for person in people)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _row(person: dict[str, Any]) -> tuple[str, ...]:
+def _row(person: _Answer) -> tuple[str, str, str, str, str, str]:
     return (
         person["person"],
         person["name"],
@@ -62,3 +180,14 @@ def _row(person: dict[str, Any]) -> tuple[str, ...]:
 
 def _day(wall_s: float | None) -> str:
     return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M") if wall_s else "never"
+
+
+def _flat(answer: _Answer) -> list[tuple[str, Any]]:
+    """Keys and values of an answer and of what is one level in it, for reading."""
+    lines: list[tuple[str, Any]] = []
+    for key, value in answer.items():
+        if isinstance(value, Mapping):
+            lines += [(name, inner) for name, inner in value.items() if name != "marks"]
+        else:
+            lines.append((key, value))
+    return lines

@@ -77,7 +77,8 @@ class Detector:
         end = np.array(corner) + side
         high = np.where(end < (width, height), end - margin, np.inf)
         whole = (rows[:, 0:2] >= low).all(axis=1) & (rows[:, 2:4] <= high).all(axis=1)
-        return rows[whole & (rows[:, 2] - rows[:, 0] >= _LEAST_IN_HALF * max(height, width))]
+        wide = rows[:, 2] - rows[:, 0] >= _LEAST_IN_HALF * max(height, width)
+        return np.asarray(rows[whole & wide])
 
     def _look(self, pixels: Image, corner: tuple[int, int], side: int) -> Floats:
         """Rows as `_decode` makes them, in frame pixels, from the square at `corner` with this side."""

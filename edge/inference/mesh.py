@@ -30,7 +30,9 @@ class Mesh:
         self._side = spec.inputs[0].shape[1]
         sizes = [int(np.prod(tensor.shape)) for tensor in spec.outputs]
         if sizes != [POINTS * 3, 1]:
-            raise ModelError(f"{spec.path}: a face mesh gives {POINTS} points and a presence, this gives {sizes} numbers")
+            raise ModelError(
+                f"{spec.path}: a face mesh gives {POINTS} points and a presence, this gives {sizes} numbers"
+            )
         self._mean = np.array(spec.preprocessing.mean, np.float32)
         self._std = np.array(spec.preprocessing.std, np.float32)
 

@@ -90,6 +90,8 @@ class Plda:
     def _scores_at(self, z: Floats, g: float, means: Floats, variances: Floats) -> Floats:
         of_person, of_nobody = 1 / (g + variances), 1 / (g + self._beta)
         squared = z * z
-        distance = products(squared, of_person) - 2 * products(z, means * of_person) + (means**2 * of_person).sum(axis=1)
+        distance = (
+            products(squared, of_person) - 2 * products(z, means * of_person) + (means**2 * of_person).sum(axis=1)
+        )
         volume = np.log(of_person).sum(axis=1) - np.log(of_nobody).sum()
         return np.asarray((squared @ of_nobody)[:, None] + volume - distance, np.float32) / 2

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from edge.recognition.calibration import threshold_for
 from edge.recognition.gallery import Gallery
 from edge.recognition.scoring import Head
-from edge.recognition.types import Embedding
+from edge.recognition.types import Embedding, Exemplar
 
 # Stricter than the table's: taking two strangers for one hides a visitor.
 _FALSE_REUNION = 0.001
@@ -30,10 +30,10 @@ class StrangerMemory:
         self._strangers: dict[str, _Remembered] = {}
         self._head_and_threshold: tuple[Head, float] | None = None
 
-    def identify(self, embedding: Embedding, head: Head, now_s: float) -> str:
-        """The id of this stranger: the one they had, or a new one."""
+    def identify(self, embedding: Embedding, head: Head, now_s: float, apart: Container[str] = ()) -> str:
+        """The id of this stranger: the one they had, or a new one. apart: ids of others who are here now."""
         self._forget(now_s)
-        known = self._match(embedding, head)
+        known = self._match(embedding, head, apart)
         if known is None:
             known = self._new_id()
         self._strangers[known] = _Remembered(embedding, now_s)
@@ -47,12 +47,11 @@ class StrangerMemory:
         """Forget all, as when the embedder changes."""
         self._strangers.clear()
 
-    def _match(self, embedding: Embedding, head: Head) -> str | None:
-        if not self._strangers:
+    def _match(self, embedding: Embedding, head: Head, apart: Container[str]) -> str | None:
+        away = [Exemplar(name, r.embedding) for name, r in self._strangers.items() if name not in apart]
+        if not away:
             return None
-        gallery = Gallery(head)
-        for name, remembered in self._strangers.items():
-            gallery = gallery.with_person(name, [remembered.embedding])
+        gallery = Gallery.build(head, away)
         best = gallery.candidates(head.project(embedding), limit=1)[0]
         return best.person if best.score >= self._threshold(head, gallery) else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,7 +42,7 @@ class VisitEvent:
 
 @dataclass(slots=True, eq=False)
 class Visit:
-    """Mutable: owned by one `Presence`."""
+    """Mutable: owned by one `Presence`. near_s: first picture that was not too small to tell; None before it."""
 
     id: str
     started_s: float
@@ -49,6 +51,7 @@ class Visit:
     latest: Probe
     frames: int = 0
     good_frames: int = 0
+    near_s: float | None = None
     stranger: str | None = None
     decision: Decision = field(default_factory=lambda: LookAgain("low_quality"))
     said: tuple[str | None, bool] | None = None
@@ -80,9 +83,12 @@ class Visit:
         self.frames += 1
         self.last_seen_s = now_s
         self.latest = probe
+        if refusal != "too_small" and self.near_s is None:
+            self.near_s = now_s
         if refusal is not None:
             if not self.good_frames:
                 self.decision = LookAgain(refusal)
+                self.best = max(self.best, probe, key=lambda p: p.embedding.norm)
             return
         weighted = probe.embedding.x * np.float32(probe.embedding.norm)
         self._sum = weighted if self._sum is None else self._sum + weighted
@@ -91,16 +97,25 @@ class Visit:
         if self.good_frames == 1 or probe.embedding.norm > self.best.embedding.norm:
             self.best = probe
 
-    def decide(self, model: ActiveModel, firm_after: int) -> None:
+    def best_score(self, model: ActiveModel) -> float:
+        """How alike it is to whom it resembles most; -inf where there is nobody, or no good picture yet."""
+        fused = self.fused
+        return max((c.score for c in model.candidates(fused)), default=-math.inf) if fused is not None else -math.inf
+
+    def decide(self, model: ActiveModel, firm_after: int, taken: Container[str] = ()) -> None:
         """Decide anew under the model in force.
 
-        Once firmly known, a person stays known while they are enrolled: only another person's name takes theirs away.
+        taken: people whom this cannot be, since they stand beside it.
+        Once firmly known, a person stays known while they are enrolled: only another person's name takes theirs away,
+        or somebody beside them who resembles that person more.
         """
         fused = self.fused
         if fused is None:
             return
-        fresh = decide(model.candidates(fused), model.threshold, None)
-        settled = self.good_frames > firm_after and self.person is not None and self.person in model.gallery
+        free = [candidate for candidate in model.candidates(fused) if candidate.person not in taken]
+        fresh = decide(free, model.threshold, None)
+        held = self.person is not None and self.person in model.gallery and self.person not in taken
+        settled = self.good_frames > firm_after and held
         if not (settled and isinstance(fresh, Stranger)):
             self.decision = fresh
 

@@ -22,7 +22,9 @@ class Session(RuleBasedStateMachine):
 
     @initialize(shots=st.integers(3, 5), poor_will_do=st.booleans())
     def open(self, shots: int, poor_will_do: bool) -> None:
-        self.bounds = rules_for(shots=shots, timeout_s=TIMEOUT_S, min_interval_s=0.3, poor_will_do=poor_will_do)
+        self.bounds = rules_for(
+            shots=shots, timeout_s=TIMEOUT_S, min_interval_s=0.3, typical_norm=70.0, poor_will_do=poor_will_do
+        )
         self.session = Enrollment(self.bounds)
         self.shots = shots
         self.now_s = 0.0

@@ -29,8 +29,12 @@ def tmp_path() -> Iterator[Path]:
 ROUNDS = 20
 
 
-def killed(work: Callable[[int], None], after_s: float) -> bytes:
-    """Fork, let the child write its acknowledgements to a pipe, kill it, and answer them."""
+def kill_myself(*_args: object, **_named: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(work: Callable[[int], None], after_s: float | None = None) -> bytes:
+    """Fork, let the child write its acknowledgements to a pipe, and answer them when it was killed, by itself or us."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -40,11 +44,13 @@ def killed(work: Callable[[int], None], after_s: float) -> bytes:
         finally:
             os._exit(1)
     os.close(writer)
-    time.sleep(after_s)
-    os.kill(child, signal.SIGKILL)
+    if after_s is not None:
+        time.sleep(after_s)
+        os.kill(child, signal.SIGKILL)
     with os.fdopen(reader, "rb") as pipe:
         told = pipe.read()
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the child ended before it was killed"
     return told
 
 
@@ -93,10 +99,10 @@ def test_an_erasure_that_was_killed_is_either_not_begun_or_completed_by_the_next
     (tmp_path / "templates.db.damaged-000001").write_bytes(b"something to shred")
 
     def erase(_: int) -> None:
-        setattr(erasure, where, lambda *_args, **_named: os.kill(os.getpid(), signal.SIGKILL))
+        setattr(erasure, where, kill_myself)
         open_store(tmp_path).erase(person.id, wall_s=NOW)
 
-    killed(erase, 0.5)
+    killed(erase)
     with open_store(tmp_path) as store:
         assert set(store.load().people) == ({person.id, other.id} if still_there else {other.id})
         finished = store.finish_erasures()
@@ -193,7 +199,7 @@ def test_an_abandoned_store_gives_its_lock_back(tmp_path: Path) -> None:
     def work(writer: int) -> None:
         TemplateStore.open(tmp_path / "templates.db", open_store(tmp_path / "other").session.key)
         os.write(writer, b"open")
-        time.sleep(10)
+        kill_myself()
 
-    assert killed(work, 0.4) == b"open"
+    assert killed(work) == b"open"
     open_store(tmp_path).close()

@@ -50,7 +50,7 @@ class Enrollee:
 
     def by_night(self) -> Probe:
         """Dark and grainy, but their face."""
-        return self.probe(brightness=30.0, norm=44.0)
+        return self.probe(brightness=30.0, norm=52.0)
 
     def still(self) -> Probe:
         """The very same picture each time, as from a camera that hangs."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.errors import DoorwardError, ModelError
 from edge.inference.embedder import Embedder
 from edge.inference.spec import MANIFEST, SHIPPED, Manifest, ModelSpec, load_manifest
 from trainer.embedder.card import About, card
@@ -170,10 +170,19 @@ def _check_embedder(file: Path, spec: ModelSpec, size: int, faces: Sequence[Mesh
 
 @contextmanager
 def _staged(out: Path) -> Iterator[Path]:
-    """A folder whose files are moved to `out` when the block ends well, the manifest last."""
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".models-", dir=out) as name:
-        folder = Path(name)
-        yield folder
-        for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST):
-            file.replace(out / file.name)
+    """A folder whose files are moved to `out` when the block ends well, the manifest last.
+
+    Raises:
+        ModelError: the disk is full or `out` cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".models-", dir=out) as name:
+            folder = Path(name)
+            yield folder
+            for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST):
+                file.replace(out / file.name)
+    except DoorwardError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{out}: cannot be written ({error.strerror or error}); --out names another folder") from error

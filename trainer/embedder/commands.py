@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.errors import DoorwardError, ModelError
 from edge.inference.spec import SHIPPED, Manifest, ModelSpec, load_manifest
 from edge.inference.tflite import Model, runtime_name
 
@@ -78,6 +78,8 @@ def _build(arguments: argparse.Namespace) -> int:
         os.environ.setdefault(name, value)
     if (arguments.network is None) != (arguments.preprocessing is None):
         raise ModelError("--from and --preprocessing belong together: the network, and how it wants its pictures")
+    if arguments.json is not None and not arguments.json.parent.is_dir():
+        raise DoorwardError(f"{arguments.json}: there is no folder {arguments.json.parent}")
     out = arguments.out or (SHIPPED if arguments.network is None else _CUSTOM_OUT)
     request = build.Request(out, arguments.cache or default_cache(), arguments.data, arguments.quick)
     if arguments.network is None:
@@ -131,7 +133,7 @@ def _row(manifest: Manifest, spec: ModelSpec) -> dict[str, Any]:
 
 
 def _print_report(done: BuildReport, out: Path) -> None:
-    from trainer.embedder.report import points, share
+    from trainer.embedder.report import points, share, shortfalls
 
     for parity in done.embedders:
         cosine = (
@@ -145,5 +147,9 @@ def _print_report(done: BuildReport, out: Path) -> None:
             accuracy, tar = comparison.int8.accuracy, comparison.int8.tar
             print(f"  {name}: accuracy {share(accuracy)}, {points(comparison.gained.accuracy)} points to float")
             print(f"  {name}: TAR at FAR 1e-3 {share(tar)}, {points(comparison.gained.tar)} points to float")
+        for line in shortfalls(parity):
+            print(f"warning: {line}")
     print(f"default embedder {done.manifest.defaults.get('embedder')}: {done.reason}")
-    print(f"written to {out}; heads and cohorts there are of the embedders before: `doorward-trainer head build` next")
+    print(f"written to {out}")
+    if any(out.glob("*.head.npz")):
+        print("the heads there belong to the embedders before: `doorward-trainer head build` learns them again")

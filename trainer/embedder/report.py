@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge.errors import DoorwardError
 from edge.inference.spec import Manifest
 from trainer.embedder.pairs import Figure
 from trainer.embedder.parity import STRICT_FAR, Machine, Parity
+
+# What int8 may lose: more, and it would pay to run float. Both lie within the noise of LFW's lists.
+MOST_ACCURACY, MOST_TAR = 0.003, 0.015
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +51,23 @@ def choose_default(embedders: Sequence[Parity]) -> tuple[str, str]:
     return fastest.name, f"It is the faster ({times}), and the difference in accuracy is within its interval ({rates})."
 
 
+def shortfalls(parity: Parity) -> list[str]:
+    """Where int8 keeps less of its float original than it must, a line each; none for a good build."""
+    found = []
+    for name, comparison in parity.lists.items():
+        gained = comparison.gained
+        for what, figure, allowed in (("accuracy", gained.accuracy, MOST_ACCURACY), ("TAR", gained.tar, MOST_TAR)):
+            if figure.value < -allowed:
+                found.append(
+                    f"{parity.name}: {what} on {name} falls by {points(figure)} points, allowed {100 * allowed:g}"
+                )
+    if not parity.partitions.whole:
+        found.append(
+            f"{parity.name}: runs in {parity.partitions.count} XNNPACK partitions with breaks, slower than in one"
+        )
+    return found
+
+
 def share(figure: Figure) -> str:
     """As percent with its interval."""
     return f"{100 * figure.value:.2f} % [{100 * figure.low:.2f}, {100 * figure.high:.2f}]"
@@ -58,7 +79,11 @@ def points(figure: Figure) -> str:
 
 
 def write_json(report: BuildReport, file: Path) -> None:
-    """Every figure, for machines."""
+    """Every figure, for machines.
+
+    Raises:
+        DoorwardError: the file cannot be written.
+    """
     raw = {
         "machine": asdict(report.machine),
         "calibration_faces": report.calibration_faces,
@@ -68,4 +93,7 @@ def write_json(report: BuildReport, file: Path) -> None:
         "sha256": {name: spec.sha256 for name, spec in sorted(report.manifest.models.items())},
         "embedders": [asdict(parity) for parity in report.embedders],
     }
-    file.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    try:
+        file.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DoorwardError(f"{file}: cannot be written ({error.strerror})") from error

@@ -278,6 +278,8 @@ def test_put_does_not_wait_for_a_disk_that_hangs(path: Path, monkeypatch: pytest
         fill(delivery, 10_050)
         assert time.monotonic() - began_s < 5
         assert delivery.report().dropped == 50, "bounded in memory, too, and counted"
+        assert not delivery.flush(0.1)
+        assert not delivery.drain(0.1)
         answers.set()
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.recognition.scoring import CentredCosine
 from edge.recognition.shots import (
     ALIKE_COSINE,
     SAME_PERSON_COSINE,
@@ -18,16 +19,19 @@ from edge.recognition.shots import (
     Verdict,
     best,
     enrolled_as,
+    firm_gate,
     fuse,
     grade,
     main_face,
     offer,
+    poor_gate,
     same_person,
 )
 from edge.recognition.types import Floats, Pose, Probe
 from tests.fakes.enrollees import Enrollee, model, probe_of
 
-RULES = ShotRules()
+RULES = ShotRules(firm=firm_gate(70.0), poor=poor_gate(70.0))
+HEAD = CentredCosine("embedder", np.zeros(3, np.float32), np.eye(3, dtype=np.float32))
 EAST = np.array([1, 0, 0], np.float32)
 
 
@@ -39,7 +43,7 @@ def at(cosine: float, norm: float = 70.0, yaw: float = 5.0) -> Probe:
 
 
 def taken(probe: Probe, time_s: float = 0.0) -> Shot:
-    return Shot(probe, time_s, time_s)
+    return Shot.of(probe, HEAD if len(probe.embedding.x) == 3 else model().gallery.head, time_s)
 
 
 FIRST: Shots = (taken(at(1.0)),)
@@ -74,7 +78,7 @@ def test_a_second_face_as_near_is_one_too_many() -> None:
         ({"sharpness": 1.0}, "unfit", "blurred"),
         ({"norm": 10.0}, "unfit", "low_quality"),
         ({"brightness": 30.0}, "poor", "too_dark"),
-        ({"norm": 44.0}, "poor", "low_quality"),
+        ({"norm": 52.0}, "poor", "low_quality"),
     ],
 )
 def test_what_a_picture_is_worth_and_what_it_lacks(numbers: dict[str, float], worth: str, missing: str | None) -> None:
@@ -121,8 +125,16 @@ def test_another_person_is_not_mixed_in() -> None:
 def test_all_shots_must_be_the_same_person_and_not_only_the_last() -> None:
     shots = (taken(at(1.0)), taken(at(0.8), 1.0))
     far = at(SAME_PERSON_COSINE - 0.02)
-    assert same_person(shots[1:], far)
-    assert not same_person(shots, far)
+    assert same_person(shots[1:], taken(far))
+    assert not same_person(shots, taken(far))
+
+
+def test_an_embedder_whose_raw_embeddings_are_all_alike_tells_people_apart_by_what_the_head_sees() -> None:
+    mean = np.array([0.96, 0.2, 0], np.float32)
+    head = CentredCosine("embedder", mean, np.eye(3, dtype=np.float32))
+    ada, bo = (Shot.of(at(1.0), head, 0.0), Shot.of(at(0.92), head, 5.0))
+    assert float(ada.probe.embedding.x @ bo.probe.embedding.x) > 0.9
+    assert offer((ada,), bo, RULES)[1] == "different_person"
 
 
 def test_soon_after_a_shot_a_better_picture_takes_its_place() -> None:

@@ -142,6 +142,14 @@ def test_pictures_that_are_not_there_are_told(tmp_path: Path) -> None:
         doorward_trainer("models", "build", "--quick", "--data", tmp_path / "bare", "--out", tmp_path / "out")
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(ModelError, match=r"taken: cannot be written \(File exists\); --out names another folder"):
+        doorward_trainer("models", "build", "--quick", "--out", tmp_path / "taken")
+    with pytest.raises(DoorwardError, match="there is no folder"):
+        doorward_trainer("models", "build", "--quick", "--out", tmp_path, "--json", tmp_path / "gone" / "x.json")
+
+
 @pytest.fixture
 def own_network(tmp_path: Path) -> Path:
     pytest.importorskip("tensorflow", reason="needs the trainer extra")

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from trainer.embedder.pairs import Figure
-from trainer.embedder.parity import Parity
+from dataclasses import replace
+
+from trainer.embedder.pairs import Figure, PairFigures
+from trainer.embedder.parity import Comparison, Parity
 from trainer.embedder.partitions import Partitions
-from trainer.embedder.report import choose_default, points, share
+from trainer.embedder.report import choose_default, points, share, shortfalls
 
 
 def embedder(name: str, ms: float, tar: tuple[float, float, float] | None) -> Parity:
     strict = Figure(*tar) if tar else None
     nothing = (None, None, None)
-    return Parity(name, *nothing, 1, None, ms, Partitions(1, True), 9, None, None, {}, None, strict, ())
+    return Parity(name, *nothing, 1, None, ms, Partitions(1, whole=True), 9, None, None, {}, None, strict, ())
 
 
 def test_the_more_accurate_is_the_default_though_it_is_slower() -> None:
@@ -33,6 +35,23 @@ def test_unmeasured_embedders_keep_the_catalogue_order_and_say_so() -> None:
     name, reason = choose_default([embedder("first", 2.0, None), embedder("second", 1.0, None)])
     assert name == "first"
     assert "no pairs" in reason
+
+
+def with_losses(accuracy: float, tar: float, partitions: Partitions) -> Parity:
+    good = PairFigures(Figure(0.99, 0.98, 1.0), Figure(0.98, 0.97, 0.99))
+    gained = PairFigures(Figure(accuracy, accuracy, accuracy), Figure(tar, tar, tar))
+    lists = {"official": Comparison(6000, good, good, gained)}
+    return replace(embedder("own", 1.0, None), lists=lists, partitions=partitions)
+
+
+def test_a_loss_within_the_allowed_is_no_shortfall() -> None:
+    assert shortfalls(with_losses(-0.0029, -0.0149, Partitions(1, whole=True))) == []
+
+
+def test_what_int8_loses_beyond_the_allowed_is_told() -> None:
+    lines = shortfalls(with_losses(-0.0031, -0.02, Partitions(3, whole=False)))
+    assert [line.split(" falls")[0] for line in lines[:2]] == ["own: accuracy on official", "own: TAR on official"]
+    assert "3 XNNPACK partitions" in lines[2]
 
 
 def test_figures_are_written_with_their_intervals() -> None:
