@@ -6,8 +6,8 @@ Only here do the settings' slices meet the components' own. `commands/run.py` an
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from edge.adapters.outbox_place import OutboxPlace
 from edge.adapters.panel import PanelPins, panel_for
 from edge.adapters.post import MqttPost, NoPost
 from edge.adapters.requests import NetworkRequests
-from edge.compose import active_model, camera_for, head_for, quality_gate, recognizer
+from edge.compose import active_model, camera_for, head_for, quality_gate, recognizer, typical_norm
 from edge.contract.topics import Topics
 from edge.daemon import Collaborators, Command, Daemon, LoopRules, Observer, ignore
 from edge.desk import Desk
@@ -32,12 +32,14 @@ from edge.door_desk import DoorDesk
 from edge.door_state import Fixed, StateTeller
 from edge.enrolling import Enrollers, Enrolling
 from edge.enrollment import Enrollment, rules_for
+from edge.event_desk import EventDesk
+from edge.event_memory import EventMemory
 from edge.events import Telling
 from edge.inbox import Inbox
 from edge.inference.tflite import runtime_name
 from edge.log import get_logger
 from edge.policy import Policy
-from edge.ports import Camera, Clock, Panel, Press
+from edge.ports import Camera, Clock, Link, Panel, Press
 from edge.recognition.presence import Presence, PresenceSettings
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.strangers import StrangerMemory
@@ -76,12 +78,13 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
 
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings.store, places=[OutboxPlace(erase_events)]))
-        for line in store.report:
-            _log.warning("template store", found=line)
+        _tell_of_the_store(store.report)
         line_of_recognition = recognizer(settings.recognition)
         people, head = store.load(), head_for(settings.recognition)
+        _tell_of_the_store([*people.damage, *people.repaired])
         model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
         roster = Roster(store, people, model)
+        _tell_of_the_store([roster.unusable] if roster.unusable else [])
         inbox: Inbox[Command] = Inbox()
         post = _post(settings, inbox, stack)
         panel = given.panel or panel_for(pins_of(settings.panel))
@@ -116,7 +119,8 @@ def _daemon(parts: _Parts) -> Daemon:
     enrolling = _enrolling(parts, runtime)
     fixed = Fixed(door_id, __version__, parts.line.embedder_id, runtime)
     state = StateTeller(fixed, parts.capture, parts.roster, parts.post.queue, parts.post.state, parts.clock)
-    door_desk = DoorDesk(enrolling, state, lambda: daemon.now_s)
+    door_desk, memory = DoorDesk(enrolling, state, lambda: daemon.now_s), EventMemory()
+    verbs = door_desk.verbs | EventDesk(parts.roster, memory, runtime, parts.clock).verbs
     daemon = Daemon(
         Collaborators(
             capture=parts.capture,
@@ -124,7 +128,8 @@ def _daemon(parts: _Parts) -> Daemon:
             presence=_presence(settings),
             enrolling=enrolling,
             roster=parts.roster,
-            desk=Desk(parts.roster, lambda: parts.line, runtime, parts.clock, door_desk.verbs),
+            desk=Desk(parts.roster, lambda: parts.line, runtime, parts.clock, verbs),
+            memory=memory,
             inbox=parts.inbox,
             panel=parts.panel,
             post=parts.post,
@@ -140,7 +145,12 @@ def _daemon(parts: _Parts) -> Daemon:
 
 def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
     asked = parts.settings.enrollment
-    rules = rules_for(shots=asked.shots, timeout_s=asked.timeout_s, min_interval_s=asked.min_interval_s)
+    rules = rules_for(
+        shots=asked.shots,
+        timeout_s=asked.timeout_s,
+        min_interval_s=asked.min_interval_s,
+        typical_norm=typical_norm(parts.settings.recognition),
+    )
     enrollers = Enrollers(
         door=parts.settings.door.id,
         embedder=parts.line.embedder_id,
@@ -194,8 +204,15 @@ def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPo
     stack.callback(delivery.stop)
     link.start(delivery, NetworkRequests(topics, door_id, link, inbox.put))
     stack.callback(link.stop)
-    stack.callback(delivery.drain, _GOODBYE_S)
+    stack.callback(_say_goodbye, link, delivery)
     return MqttPost(topics, door_id, link, delivery)
+
+
+def _say_goodbye(link: Link, delivery: Delivery) -> None:
+    """The last events go out, where somebody is there to take them; a slow disk is not waited for."""
+    if link.connected:
+        with suppress(TimeoutError):
+            delivery.drain(_GOODBYE_S)
 
 
 def link_settings(settings: Settings, suffix: str = "") -> LinkSettings:
@@ -214,6 +231,11 @@ def link_settings(settings: Settings, suffix: str = "") -> LinkSettings:
         key_file=mqtt.key_file,
         keepalive_s=mqtt.keepalive_s,
     )
+
+
+def _tell_of_the_store(lines: Sequence[str]) -> None:
+    for line in lines:
+        _log.warning("template store", found=line)
 
 
 def _handed_in(inbox: Inbox[Command], press: Press) -> None:

@@ -31,6 +31,7 @@ from edge.contract.bench import BenchReport, Row, spread
 from edge.contract.bench_output import add_output_options, deliver, progress
 from edge.errors import DoorwardError
 from edge.inference.machine import commit, this_machine
+from edge.inference.spec import load_manifest
 from edge.inference.tflite import runtime_name
 from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.scoring import Head
@@ -50,9 +51,10 @@ _WARM_UP = 5
 _COLD_SECONDS = 120  # a Zero 2 W with a slow card needs some 20
 _VISITOR = "visitor"
 _NOTES = (
-    f"Frames of {_WIDTH}x{_HEIGHT} with one face each; value is the median, low and high are the quartiles.",
+    f"Frames of {_WIDTH}x{_HEIGHT}, as a stream, with one face each; value is the median, low and high the quartiles.",
     f"frame: detect, mesh, quality, align, embed and score against {_TABLE} people, without the camera.",
-    "frame, computed: what the process computed meanwhile, on all its threads; other programs hardly change it.",
+    "nobody: a frame without a face, in which far faces are searched in one half of the frame more.",
+    "computed: what the process computed meanwhile, on all its threads; other programs hardly change it.",
     f"cold_start: from starting Python to the first recognition, {_TABLE} people, threshold calibrated, files cached.",
     f"rss: of that process after {FRAMES} more frames; peak: the most it had. Neither has store, camera or broker.",
 )
@@ -92,12 +94,15 @@ def run_bench(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.settings).recognition
     effort = QUICK if arguments.quick else FULL
     scenes = find_scenes(PICTURES, recognizer(settings))
-    lines = {threads: TimedLine(settings, threads) for threads in _THREADS}
+    empty = find_empty(PICTURES, recognizer(settings))
+    lines, quiet = ({threads: TimedLine(settings, threads) for threads in _THREADS} for _ in range(2))
     head = head_for(settings)
     tables = {size: table(settings, head, scenes, size) for size in _TABLES}
-    watch_frames(lines, scenes, tables, effort.rounds, arguments.seeds)
+    for seed in range(arguments.seeds):
+        watch_frames(lines, scenes, tables, effort.rounds, seed)
+        watch_nobody(quiet, empty, tables[_TABLE], effort.rounds, seed)
     colds = list(cold_starts(scenes, arguments.settings, effort.cold * arguments.seeds))
-    deliver(_report(settings, lines, scenes, colds, arguments), arguments)
+    deliver(_report(settings, lines, quiet, colds, arguments), arguments)
     return 0
 
 
@@ -120,6 +125,20 @@ def find_scenes(folder: Path, line: Recognizer) -> list[Scene]:
             f"{folder}: no picture there shows one face that these settings can tell; reinstall Doorward"
         )
     return scenes
+
+
+def find_empty(folder: Path, line: Recognizer) -> list[Image]:
+    """The folder's pictures in which nobody is found, as frames.
+
+    Raises:
+        DoorwardError: there is none.
+        PictureError: a file there is no picture.
+    """
+    frames = (pasted(read_picture(file), 1.0) for file in sorted(folder.glob("*.jpg")))
+    empty = [pixels for pixels in frames if not line.faces(pixels)]
+    if not empty:
+        raise DoorwardError(f"{folder}: every picture there shows somebody; reinstall Doorward")
+    return empty
 
 
 def pasted(picture: Image, size: float) -> Image:
@@ -146,22 +165,33 @@ def table(settings: RecognitionSettings, head: Head, scenes: Sequence[Scene], si
 
 
 def watch_frames(
-    lines: Mapping[int, TimedLine], scenes: Sequence[Scene], tables: Mapping[int, ActiveModel], rounds: int, seeds: int
+    lines: Mapping[int, TimedLine], scenes: Sequence[Scene], tables: Mapping[int, ActiveModel], rounds: int, seed: int
 ) -> None:
-    """Send every frame through every line, `rounds` times for each seed and each time in another order.
+    """Send every frame through every line `rounds` times, each time in another order.
 
     Numbers of threads take turns from frame to frame, so that whatever else the machine does falls on all alike.
     """
-    _warm_up(lines, scenes, tables)
-    for seed in range(seeds):
-        random = np.random.default_rng(seed)
-        for number in range(rounds):
-            for place, threads in _shuffled(random, scenes, lines):
-                line, scene = lines[threads], scenes[place]
-                line.see(scene.pixels, tables[_TABLE])
-                for size, model in tables.items():
-                    line.score(scene.embedding, model, f"score {size}")
-            progress(f"frames: round {seed * rounds + number + 1} of {seeds * rounds}")
+    random = np.random.default_rng(seed)
+    if not seed:
+        _warm_up(lines, scenes[0].pixels, tables[_TABLE])
+    for number in range(rounds):
+        for place, threads in _shuffled(random, len(scenes), lines):
+            lines[threads].see(scenes[place].pixels, tables[_TABLE], number)
+            for size, model in tables.items():
+                lines[threads].score(scenes[place].embedding, model, f"score {size}")
+        progress(f"frames, order {seed + 1}: round {number + 1} of {rounds}")
+
+
+def watch_nobody(
+    lines: Mapping[int, TimedLine], frames: Sequence[Image], model: ActiveModel, rounds: int, seed: int
+) -> None:
+    """The same for frames in which nobody is, as most of a door's are."""
+    random = np.random.default_rng(seed)
+    if not seed:
+        _warm_up(lines, frames[0], model)
+    for number in range(rounds):
+        for place, threads in _shuffled(random, len(frames), lines):
+            lines[threads].see(frames[place], model, number)
 
 
 def cold_starts(scenes: Sequence[Scene], settings_file: Path | None, count: int) -> Iterator[dict[str, float]]:
@@ -183,18 +213,16 @@ def _people(scene: Scene, size: int) -> tuple[list[str], Floats]:
     return [_VISITOR, *(f"synthetic {n}" for n in range(size - 1))], np.vstack([scene.embedding.x[None], others])
 
 
-def _warm_up(lines: Mapping[int, TimedLine], scenes: Sequence[Scene], tables: Mapping[int, ActiveModel]) -> None:
+def _warm_up(lines: Mapping[int, TimedLine], pixels: Image, model: ActiveModel) -> None:
     """The first inferences of a runtime set up its kernels; they are not counted."""
     for line in lines.values():
-        for scene in scenes[:_WARM_UP]:
-            line.see(scene.pixels, tables[_TABLE])
+        for turn in range(_WARM_UP):
+            line.see(pixels, model, turn)
         line.watch.clear()
 
 
-def _shuffled(
-    random: np.random.Generator, scenes: Sequence[Scene], lines: Mapping[int, TimedLine]
-) -> Iterator[tuple[int, int]]:
-    for place in random.permutation(len(scenes)):
+def _shuffled(random: np.random.Generator, frames: int, lines: Mapping[int, TimedLine]) -> Iterator[tuple[int, int]]:
+    for place in random.permutation(frames):
         for threads in random.permutation(list(lines)):
             yield int(place), int(threads)
 
@@ -231,41 +259,46 @@ def _environment() -> dict[str, str]:
 def _report(
     settings: RecognitionSettings,
     lines: Mapping[int, TimedLine],
-    scenes: Sequence[Scene],
+    quiet: Mapping[int, TimedLine],
     colds: Sequence[Mapping[str, float]],
     arguments: argparse.Namespace,
 ) -> BenchReport:
-    rows = [row for threads, line in lines.items() for row in _time_rows(threads, line.watch)]
+    rows = [row for n in _THREADS for row in _time_rows(n, lines[n].watch, quiet[n].watch)]
     rows += [_cold_row(step, unit, colds) for step, unit in (("cold_start", "ms"), ("rss", "MB"), ("peak", "MB"))]
     return BenchReport(
         bench="door",
         version=__version__,
         commit=commit(),
         machine=this_machine(runtime_name()),
-        settings=_told(settings, scenes, arguments),
+        settings=_told(settings, arguments),
         rows=tuple(rows),
-        summary=_summary(lines, colds),
+        summary=_summary(lines, quiet, colds),
         notes=_NOTES,
     )
 
 
-def _time_rows(threads: int, watch: Stopwatch) -> Iterator[Row]:
+def _time_rows(threads: int, watch: Stopwatch, quiet: Stopwatch) -> Iterator[Row]:
     for step in _STEPS:
         yield {"step": step, "threads": threads, "unit": "ms", **spread(watch.times[step])}
     yield {"step": "frame, computed", "threads": threads, "unit": "ms", **spread(watch.cpu_times["frame"])}
+    yield {"step": "nobody", "threads": threads, "unit": "ms", **spread(quiet.times["frame"])}
+    yield {"step": "nobody, computed", "threads": threads, "unit": "ms", **spread(quiet.cpu_times["frame"])}
 
 
 def _cold_row(step: str, unit: str, colds: Sequence[Mapping[str, float]]) -> Row:
     return {"step": step, "threads": None, "unit": unit, **spread([cold[step] for cold in colds])}
 
 
-def _summary(lines: Mapping[int, TimedLine], colds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _summary(
+    lines: Mapping[int, TimedLine], quiet: Mapping[int, TimedLine], colds: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
     one, two = ({step: spread(lines[n].watch.times[step])["value"] for step in _STEPS} for n in _THREADS)
     return {
         **{f"{step}_ms": one[step] for step in ("detect", "mesh", "align", "embed")},
         "score_ms": one[f"score {_TABLE}"],
         "frame_ms": one["frame"],
         "frame_cpu_ms": spread(lines[1].watch.cpu_times["frame"])["value"],
+        "nobody_ms": spread(quiet[1].watch.times["frame"])["value"],
         "frames_per_s": 1000 / one["frame"],
         "frames_per_s_2_threads": 1000 / two["frame"],
         "rss_mb": spread([cold["rss"] for cold in colds])["value"],
@@ -273,11 +306,11 @@ def _summary(lines: Mapping[int, TimedLine], colds: Sequence[Mapping[str, float]
     }
 
 
-def _told(settings: RecognitionSettings, scenes: Sequence[Scene], arguments: argparse.Namespace) -> dict[str, Any]:
+def _told(settings: RecognitionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
-        "detector": settings.detector or "default",
-        "embedder": settings.embedder or "default",
-        "frames": len(scenes),
+        "detector": load_manifest().pick("detector", settings.detector).name,
+        "embedder": (embedder := load_manifest().pick("embedder", settings.embedder)).name,
+        "embedder_sha256": embedder.sha256,
         "quick": arguments.quick,
         "seeds": arguments.seeds,
     }

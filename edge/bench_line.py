@@ -14,6 +14,7 @@ from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.inference.mesh import Mesh
 from edge.inference.spec import SHIPPED, load_manifest
+from edge.recognition.align import Alignment
 from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.types import Decision, Detection, Embedding, Face, Floats, Image, Probe
 from edge.settings.slices import RecognitionSettings
@@ -61,16 +62,16 @@ class TimedLine:
             min_presence=settings.min_presence,
         )
 
-    def see(self, pixels: Image, model: ActiveModel) -> list[tuple[Probe, Decision]]:
-        """The whole way of one frame."""
-        return self.watch.time("frame", self._see, pixels, model)
+    def see(self, pixels: Image, model: ActiveModel, turn: int) -> list[tuple[Probe, Decision]]:
+        """The whole way of one frame. turn: its number in the stream."""
+        return self.watch.time("frame", self._see, pixels, model, turn)
 
     def score(self, embedding: Embedding, model: ActiveModel, step: str) -> None:
         """One embedding against a table, timed under the name `step`."""
         self.watch.time(step, model.candidates, embedding)
 
-    def _see(self, pixels: Image, model: ActiveModel) -> list[tuple[Probe, Decision]]:
-        probes = self.recognizer.probes(pixels)
+    def _see(self, pixels: Image, model: ActiveModel, turn: int) -> list[tuple[Probe, Decision]]:
+        probes = self.recognizer.probes(pixels, turn)
         return [(probe, self.recognizer.decide(probe, model)) for probe in probes]
 
 
@@ -97,6 +98,10 @@ class _Embedder:
     @property
     def id(self) -> str:
         return self._embedder.id
+
+    @property
+    def alignment(self) -> Alignment:
+        return self._embedder.alignment
 
     def align(self, pixels: Image, mesh: Floats) -> Image:
         return self._watch.time("align", self._embedder.align, pixels, mesh)

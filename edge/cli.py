@@ -19,7 +19,7 @@ from edge import __version__
 from edge.errors import DoorwardError
 
 # Each has `add(subparsers)`, which sets `run`, a function from the parsed line to an exit code.
-_COMMANDS = ("run", "identify", "enroll", "people", "doctor", "bench", "settings", "demo")
+_COMMANDS = ("run", "identify", "enroll", "people", "events", "doctor", "bench", "settings", "demo")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,6 +27,8 @@ from edge.recognition.types import Box, Exemplar, Image
 from edge.settings.slices import CameraSettings, RecognitionSettings
 
 FACTORY_RELEASE = "factory"
+# Medians over 300 LFW pictures. An embedder that an operator brings has none here, and its norms are not looked at.
+_TYPICAL_NORMS = {"mobilefacenet_192_int8": 70.8, "dlib_resnet_128_int8": 1.43}
 
 
 def quality_gate(settings: RecognitionSettings) -> QualityGate:
@@ -56,6 +58,11 @@ def recognizer(settings: RecognitionSettings, models: Path = SHIPPED) -> Recogni
         max_faces=settings.max_faces,
         min_presence=settings.min_presence,
     )
+
+
+def typical_norm(settings: RecognitionSettings, models: Path = SHIPPED) -> float | None:
+    """The norm of a good picture's embedding by the embedder in use; None where it is not known."""
+    return _TYPICAL_NORMS.get(load_manifest(models).pick("embedder", settings.embedder).name)
 
 
 def camera_for(settings: CameraSettings, models: Path = SHIPPED) -> Camera:

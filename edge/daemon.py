@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.adapters.capture import Capture, CaptureState
@@ -18,6 +18,7 @@ from edge.desk import Desk
 from edge.door_state import StateTeller
 from edge.enrolling import Enrolling
 from edge.errors import CameraError, StoreError
+from edge.event_memory import EventMemory
 from edge.events import PersonLabel, Telling, message_of
 from edge.inbox import Asked, Inbox
 from edge.log import get_logger
@@ -66,6 +67,7 @@ class Collaborators:
     state: StateTeller
     clock: Clock
     telling: Telling
+    memory: EventMemory = field(default_factory=EventMemory)
     observer: Observer = ignore
 
 
@@ -105,18 +107,25 @@ class Daemon:
         self._stopping = True
 
     def run(self) -> None:
-        """Raises:
-        CameraError: the camera failed for good, and the rules say to end then.
+        """Every visit that is told to have started is told to have ended, too.
+
+        Raises:
+            CameraError: the camera failed for good, and the rules say to end then; or a film or folder is damaged.
         """
-        while not self._stopping and self._parts.capture.state is not CaptureState.ENDED:
-            self._drain()
-            frame = self._parts.capture.next(_FRAME_WAIT_S)
-            if frame is not None:
-                self._with_frame(frame)
-            elif self._parts.capture.live:
-                self._without_frame()
-            self._chores()
-        self._emit(self._parts.presence.finish())
+        try:
+            while not self._stopping and self._parts.capture.state is not CaptureState.ENDED:
+                self._turn()
+        finally:
+            self._emit(self._parts.presence.finish())
+
+    def _turn(self) -> None:
+        self._drain()
+        frame = self._parts.capture.next(_FRAME_WAIT_S)
+        if frame is not None:
+            self._with_frame(frame)
+        elif self._parts.capture.live:
+            self._without_frame()
+        self._chores()
 
     def _drain(self) -> None:
         for command in self._parts.inbox.drain():
@@ -144,6 +153,7 @@ class Daemon:
         self._frame_s = frame.time_s
         parts.enrolling.faces(self.now_s, probes, parts.roster.model, frame)
         events = parts.presence.update(frame.time_s, probes, parts.roster.model)
+        self._note_sponsors(frame)
         parts.state.frame(frame.time_s)
         parts.observer(frame, parts.presence.visits, events)
         self._emit(events)
@@ -169,12 +179,16 @@ class Daemon:
                 frames=message.frames,
             )
             if message.person is not None:
-                self._recognized(message.person, firm=not message.provisional, verified=message.verified)
+                parts.memory.note(str(message.event), message.person, event.best)
+                parts.roster.saw(message.person, parts.clock.wall_s())
 
-    def _recognized(self, person: str, *, firm: bool, verified: bool) -> None:
-        self._parts.roster.saw(person, self._parts.clock.wall_s())
-        if firm and verified:
-            self._parts.enrolling.saw_verified(self.now_s)
+    def _note_sponsors(self, frame: Frame) -> None:
+        """Somebody verified who stands there, firmly told, may sponsor an enrollment, however long they have stood."""
+        for visit in self._parts.presence.visits:
+            person = self._parts.roster.people.get(visit.person or "")
+            told_firmly = visit.said == (visit.person, False)
+            if person is not None and person.verified and told_firmly and visit.last_seen_s == frame.time_s:
+                self._parts.enrolling.saw_verified(self.now_s)
 
     def _chores(self) -> None:
         """What may wait: the camera's state, and now and then the disk."""
@@ -201,6 +215,8 @@ class Daemon:
             self._parts.panel.show("camera_lost")
         elif state is CaptureState.OPEN:
             _log.info("camera gives frames")
-            self._parts.panel.show("idle")
-        if state is CaptureState.FAILED and self._rules.exit_when_camera_failed:
-            raise CameraError(self._parts.capture.error or "the camera gives no frames any more")
+            if not self._parts.enrolling.active:
+                self._parts.panel.show("idle")
+        if state is CaptureState.FAILED and (self._rules.exit_when_camera_failed or not self._parts.capture.live):
+            silent = "the camera's driver gives no frames and does not come back; check the camera"
+            raise CameraError(self._parts.capture.error or silent)

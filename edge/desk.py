@@ -108,7 +108,7 @@ class Desk:
             data = verb.handler(request.data)
         except DoorwardError as error:
             return refusal(request.verb, str(error), request.transaction)
-        except Exception as error:  # a door must not end of one request, which might come again at each start
+        except Exception as error:  # noqa: BLE001 - a door must not end of one request, which might come again at each start
             _log.exception("a request failed unexpectedly", verb=request.verb)
             reason = f"{request.verb} failed unexpectedly ({type(error).__name__}); the door's log has more"
             return refusal(request.verb, reason, request.transaction)

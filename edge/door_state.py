@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from edge.adapters.camera_options import one_line
 from edge.adapters.capture import Capture, CaptureState
 from edge.contract.messages import CameraState, DoorState
 from edge.events import clock_set
@@ -105,5 +106,6 @@ class StateTeller:
             ("camera", self._capture.error or None),
             ("store", self._roster.refusal),
             ("outbox", queue.trouble),
+            ("people", self._roster.unusable),
         )
-        return tuple(f"{what}: {why}"[:200] for what, why in troubles if why)
+        return tuple(one_line(f"{what}: {why}")[:200] for what, why in troubles if why)

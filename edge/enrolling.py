@@ -119,7 +119,7 @@ class Enrolling:
 
     def cancel(self, now_s: float) -> None:
         """Give up what is going on."""
-        self._carry_out(now_s, self._session.cancel(now_s))
+        self._carry_out(now_s, self._session.cancel())
 
     def faces(self, now_s: float, probes: Sequence[Probe], model: ActiveModel, frame: Frame) -> None:
         """The faces of one frame."""
@@ -134,7 +134,7 @@ class Enrolling:
         self._facts = replace(self._facts, window_until_s=until_s)
 
     def saw_verified(self, now_s: float) -> None:
-        """Somebody verified was firmly recognized: they may sponsor."""
+        """Somebody verified is there, firmly recognized: they may sponsor."""
         self._facts = replace(self._facts, sponsor_seen_s=now_s)
 
     def _begin_id(self) -> None:

@@ -111,20 +111,17 @@ class Enrollment:
         """A press: begins an enrollment, or cancels what is going on."""
         if self._state is None:
             return self._begin(now_s, wish)
-        return self.cancel(now_s)
+        return self.cancel()
 
     def request(self, now_s: float, wish: Wish) -> list[Step]:
         """A request to enroll, which unlike a press never cancels somebody else's session."""
         ended = self.tick(now_s)
         if self._state is not None:
-            return [Refused("busy")]
+            return [*ended, Refused("busy")]
         return [*ended, *self._begin(now_s, wish)]
 
-    def cancel(self, now_s: float) -> list[Step]:
+    def cancel(self) -> list[Step]:
         """Give up. What is with the store already cannot be given up any more."""
-        ended = self.tick(now_s)
-        if ended:
-            return ended
         if isinstance(self._state, _Looking):
             return self._end(Cancelled("enrollment"), "cancelled")
         if isinstance(self._state, _Asking):
@@ -137,13 +134,11 @@ class Enrollment:
         undoable: the person of the last enrollment, or None. refusal: why it may not be undone now.
         While somebody is being enrolled it cancels, so that one who presses too long undoes nobody.
         """
-        ended = self.tick(now_s)
-        if ended:
-            return ended
         if isinstance(self._state, _Looking):
-            return self.cancel(now_s)
-        if isinstance(self._state, _Waiting):
-            return []
+            return self.cancel()
+        ended = self.tick(now_s)
+        if ended or isinstance(self._state, _Waiting):
+            return ended
         if refusal is not None:
             return self._refuse(Refused(*refusal))
         return self._ask(now_s, undoable)
@@ -164,19 +159,15 @@ class Enrollment:
         if not isinstance(self._state, _Looking):
             return self.tick(now_s)
         look, hint_before = self._state.look, self._state.look.hint
-        taken = look.see(now_s, probes, photos, model.gallery.head, frame)
+        taken = look.see(now_s, probes, photos, model, frame)
         steps = self._tell(look, hint_before, taken=taken)
-        complete = look.complete(now_s)
-        if complete is not None:
-            return steps + self._finish(now_s, self._state, complete, model)
         return steps + self.tick(now_s)
 
     def tick(self, now_s: float) -> list[Step]:
         """Let time pass; to be called between frames, and also while there are none."""
         state = self._state
-        if isinstance(state, _Looking) and state.look.over(now_s):
-            shots = f"{len(state.look.firm)} of {self._wanted} pictures were good"
-            return self._refuse(Refused(state.look.most_frequent, shots, timed_out=True))
+        if isinstance(state, _Looking):
+            return self._look_on(now_s, state)
         if isinstance(state, _Waiting) and now_s - state.since_s >= self._rules.answer_within_s:
             return self._refuse(Refused("store_failed", "no answer from the store in time", timed_out=True))
         if isinstance(state, _Asking) and now_s - state.since_s >= self._rules.confirm_within_s:
@@ -222,6 +213,16 @@ class Enrollment:
             steps.append(self._progress("looking", look.hint, len(look.firm)))
             steps.append(Show("looking" if look.hint is None else hint_pattern(look.hint)))
         return steps
+
+    def _look_on(self, now_s: float, state: _Looking) -> list[Step]:
+        """Whether the shots are complete, or the time is up."""
+        taken, model = state.look.complete(now_s), state.look.model
+        if taken is not None and model is not None:
+            return self._finish(now_s, state, taken, model)
+        if state.look.over(now_s):
+            shots = f"{len(state.look.firm)} of {self._wanted} pictures were good"
+            return self._refuse(Refused(state.look.most_frequent, shots, timed_out=True))
+        return []
 
     def _finish(self, now_s: float, state: _Looking, taken: Taken, model: ActiveModel) -> list[Step]:
         """A complete set: refuse it, or order it to be stored."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edge.recognition.scoring import Head
+from edge.recognition.recognizer import ActiveModel
 from edge.recognition.shots import Shot, ShotRules, Shots, best, grade, main_face, offer, same_person
 from edge.recognition.types import Frame, Probe
 from edge.refusals import Reason
@@ -46,9 +46,9 @@ class Look:
         self.started_s = started_s
         self.hint: Reason | None = None
         self.firm: Shots = ()
+        self.model: ActiveModel | None = None
         self._rules = rules
         self._all: Shots = ()
-        self._head: Head | None = None
         self._in_the_way: Counter[Reason] = Counter()
         self._judged = 0
         self._photos = 0
@@ -56,12 +56,14 @@ class Look:
         self._latest_since_s = started_s
 
     def see(
-        self, now_s: float, probes: Sequence[Probe], photos: Sequence[bool], head: Head, frame: Frame | None
+        self, now_s: float, probes: Sequence[Probe], photos: Sequence[bool], model: ActiveModel, frame: Frame | None
     ) -> bool:
         """Take in the faces of one frame; whether a shot was taken. photos: see `Enrollment.faces`."""
-        if head is not self._head:
+        head = model.gallery.head
+        if self.model is None or head is not self.model.gallery.head:
             # What two heads see, or even two embedders, has nothing to do with one another.
-            self._head, self.firm, self._all = head, (), ()
+            self.firm, self._all = (), ()
+        self.model = model
         before = len(self.firm)
         probe = self._one_person(probes, photos)
         reason = self._take(Shot.of(probe, head, now_s, frame)) if isinstance(probe, Probe) else probe

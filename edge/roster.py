@@ -11,6 +11,7 @@ from pathlib import Path
 from edge.archive import import_people
 from edge.events import PersonLabel
 from edge.receipts import Receipt
+from edge.recognition.gallery import Gallery
 from edge.recognition.recognizer import ActiveModel
 from edge.template_types import AddedRecords, NewExemplar, Person, StoredPeople
 from edge.templates import TemplateStore, Undone
@@ -24,7 +25,8 @@ class Roster:
         self._store = store
         self._people = dict(people.people)
         self.damage = people.damage
-        self._model = model
+        denied = _all_denials(model.gallery, self._people)
+        self._model = model if denied is model.gallery else model.with_gallery(denied)
         self.changed = True
 
     @property
@@ -44,6 +46,23 @@ class Roster:
     def refusal(self) -> str | None:
         """Why nobody can be enrolled just now (disk full, read-only), or None."""
         return self._store.refusal
+
+    @property
+    def _all_denials(gallery: Gallery, people: Mapping[str, Person]) -> Gallery:
+    for person in people.values():
+        if person.denied:
+            gallery = _with_denials(gallery, person)
+    return gallery
+
+
+def _with_denials(gallery: Gallery, person: Person) -> Gallery:
+    denied = [kept.embedding for kept in person.denied if kept.embedder == gallery.head.embedder_id]
+    return gallery.with_denials(person.id, denied)
+
+
+def unusable(self) -> str | None:
+        """That some cannot be recognized, since nothing of theirs is by the embedder in use; or None."""
+        return unusable(self._people, self._model.gallery.head.embedder_id)
 
     def find(self, text: str) -> tuple[Person, ...]:
         """Those whom an id or a name may mean."""
@@ -94,8 +113,7 @@ class Roster:
     def take_in(self, archive: Path, passphrase: str, *, revive: bool) -> AddedRecords:
         """People of an export; see `import_people`."""
         added = import_people(self._store, archive, passphrase, revive=revive)
-        for person in self._store.load().people.values():
-            self._took(person)
+        self._reread()
         return added
 
     def unseen_since(self, wall_s: float) -> tuple[Person, ...]:
@@ -117,7 +135,7 @@ class Roster:
         """Take the last enrollment back; None when there is none."""
         undone = self._store.undo_last_enrollment(wall_s=wall_s)
         if undone is not None:
-            self._reread(undone.enrollment.person)
+            self._reread()
         return undone
 
     def saw(self, person: str, wall_s: float) -> None:
@@ -149,16 +167,38 @@ class Roster:
         gallery = self._model.gallery
         embeddings = [exemplar.embedding for exemplar in person.gallery(gallery.head.embedder_id)]
         changed = gallery.with_person(person.id, embeddings) if embeddings else gallery.without(person.id)
-        self._model = self._model.with_gallery(changed)
+        self._model = self._model.with_gallery(_with_denials(changed, person))
 
     def _lost(self, person: str) -> None:
         self._people.pop(person, None)
         self.changed = True
         self._model = self._model.with_gallery(self._model.gallery.without(person))
 
-    def _reread(self, person: str) -> None:
-        still_there = self._store.load().people.get(person)
-        if still_there is None:
-            self._lost(person)
-        else:
-            self._took(still_there)
+    def _reread(self) -> None:
+        """All of them: whoever was merged with the one who went has changed as well. Rows come out as they were."""
+        self._people = dict(self._store.load().people)
+        head = self._model.gallery.head
+        exemplars = StoredPeople(self._people).gallery(head.embedder_id)
+        self.changed = True
+        self._model = self._model.with_gallery(_all_denials(Gallery.build(head, exemplars), self._people))
+
+
+def _all_denials(gallery: Gallery, people: Mapping[str, Person]) -> Gallery:
+    for person in people.values():
+        if person.denied:
+            gallery = _with_denials(gallery, person)
+    return gallery
+
+
+def _with_denials(gallery: Gallery, person: Person) -> Gallery:
+    denied = [kept.embedding for kept in person.denied if kept.embedder == gallery.head.embedder_id]
+    return gallery.with_denials(person.id, denied)
+
+
+def unusable(people: Mapping[str, Person], embedder: str) -> str | None:
+    """That some of these cannot be recognized by `embedder` (its sha256), and the way out; None where all can."""
+    without = sum(not person.gallery(embedder) for person in people.values())
+    if not without:
+        return None
+    several = f"{without} of {len(people)} cannot be recognized"
+    return f"{several}: nothing of theirs is by the embedder in use; set that back, or enroll them again"

@@ -6,7 +6,8 @@ Part of the composition root; what is in the store is `templates.py`'s.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import StoreError
@@ -46,10 +47,8 @@ def open_store(settings: StoreSettings, *, places: Sequence[Place] = ()) -> Temp
         StoreError: it cannot be opened, or another process has it.
     """
     path = store_path(settings)
-    try:
+    with _explaining(path.parent):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path.parent}: {error.strerror}; set [store] folder to one that can be written") from error
     return TemplateStore.open(path, _key(settings), keep_snapshots=settings.snapshots, places=places)
 
 
@@ -59,7 +58,7 @@ def open_people(settings: StoreSettings) -> StoredPeople:
     Raises:
         StoreError: it cannot be read.
     """
-    if not store_path(settings).exists():
+    if not _is_there(store_path(settings)):
         return StoredPeople({})
     with reading_store(settings) as store:
         return store.load()
@@ -72,11 +71,27 @@ def reading_store(settings: StoreSettings) -> TemplateStore:
         StoreError: it is not there, or cannot be read.
     """
     path = store_path(settings)
-    if not path.exists():
+    if not _is_there(path):
         raise StoreError(f"{path}: there is no store yet; enroll somebody first")
     return TemplateStore.open(path, _key(settings), exclusive=False)
 
 
 def _key(settings: StoreSettings) -> DeviceKey:
     place = key_place(settings.key_file, folder_of(settings), os.environ)
-    return obtain_device_key(place, store_exists=store_path(settings).exists())
+    return obtain_device_key(place, store_exists=_is_there(store_path(settings)))
+
+
+def _is_there(path: Path) -> bool:
+    """`Path.exists` raises where this user may not look into the folder, or its name is too long."""
+    with _explaining(path.parent):
+        return path.exists()
+
+
+@contextmanager
+def _explaining(folder: Path) -> Iterator[None]:
+    """What the system says of the state folder, in one line with the way out."""
+    try:
+        yield
+    except OSError as error:
+        way_out = "set [store] folder to one that this user can read and write, or be the door's user"
+        raise StoreError(f"{folder}: {error.strerror}; {way_out}") from error

@@ -24,6 +24,7 @@ _HEADINGS = ("id", "name", "verified", "pictures", "enrolled", "last seen")
 _Answer = Mapping[str, Any]
 _Verb = Callable[[argparse.Namespace, Settings], _Answer]
 _PERSON = ("person", {"metavar": "PERSON", "help": "an id or a name"})
+_EXEMPLAR = ("exemplar", {"metavar": "ID", "help": "as `show` lists it under review"})
 _FILE = ("file", {"metavar": "FILE", "type": Path})
 
 
@@ -148,6 +149,8 @@ _VERBS: dict[str, tuple[str, list[tuple[str, dict[str, Any]]], _Verb]] = {
         [("days", {"type": int, "metavar": "DAYS"})],
         _asking("people_unseen", "days"),
     ),
+    "keep-exemplar": ("a picture under review is right", [_EXEMPLAR], _asking("exemplar_keep", "exemplar")),
+    "reject-exemplar": ("a picture under review goes", [_EXEMPLAR], _asking("exemplar_reject", "exemplar")),
     "export": ("everybody into an encrypted file", [_FILE, _SECRET], _export),
     "import": (
         "everybody of an exported file",

@@ -7,6 +7,7 @@ Where the threshold comes from is left to `calibration.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,11 +18,21 @@ from edge.recognition.types import Candidate, Embedding, Exemplar, Floats, Proje
 class Gallery:
     """People with their rows."""
 
-    def __init__(self, head: Head, people: tuple[str, ...] = (), rows: Floats | None = None) -> None:
-        """people: ids, one a row. rows: `(N, head.row_dim)`; use `build` to make them from exemplars."""
+    def __init__(
+        self,
+        head: Head,
+        people: tuple[str, ...] = (),
+        rows: Floats | None = None,
+        denials: Mapping[str, Floats] = MappingProxyType({}),
+    ) -> None:
+        """people: ids, one a row. rows: `(N, head.row_dim)`; use `build` to make them from exemplars.
+
+        denials: by person, the row of pictures that were taken for them and are not of them.
+        """
         self.head = head
         self.people = people
         self.rows = rows if rows is not None else np.empty((0, head.row_dim), np.float32)
+        self._denials = denials
 
     @classmethod
     def build(cls, head: Head, exemplars: Iterable[Exemplar]) -> Gallery:
@@ -41,22 +52,37 @@ class Gallery:
         """The same table with this person added or replaced. embeddings: all of theirs, one at least."""
         row = _rows(self.head, {person: embeddings})
         others = self.without(person)
-        return Gallery(self.head, (*others.people, person), np.concatenate([others.rows, row]))
+        return Gallery(self.head, (*others.people, person), np.concatenate([others.rows, row]), others._denials)
+
+    def with_denials(self, person: str, embeddings: Sequence[Embedding]) -> Gallery:
+        """The same table, in which pictures like these are not taken for this person; none lifts what was denied."""
+        denials = {name: row for name, row in self._denials.items() if name != person}
+        if embeddings:
+            denials[person] = _rows(self.head, {person: embeddings})[0]
+        return Gallery(self.head, self.people, self.rows, denials)
 
     def without(self, person: str) -> Gallery:
         """The same table less this person; the same table where they are not in it."""
         if person not in self.people:
             return self
         at = self.people.index(person)
-        return Gallery(self.head, self.people[:at] + self.people[at + 1 :], np.delete(self.rows, at, axis=0))
+        rest, denials = np.delete(self.rows, at, axis=0), {n: row for n, row in self._denials.items() if n != person}
+        return Gallery(self.head, self.people[:at] + self.people[at + 1 :], rest, denials)
 
     def candidates(self, probe: Projection, limit: int = 5) -> list[Candidate]:
         """The people most alike, best first."""
         if not self.people:
             return []
         scores = self.head.scores(self.rows, [probe])[0]
+        for denied in self._denied(probe, scores):
+            scores[denied] = -np.inf
         best = np.argsort(-scores, kind="stable")[:limit]
-        return [Candidate(self.people[i], float(scores[i])) for i in best]
+        return [Candidate(self.people[i], float(scores[i])) for i in best if scores[i] > -np.inf]
+
+    def _denied(self, probe: Projection, scores: Floats) -> list[int]:
+        """Places of the people for whom this probe is more like what was denied than like them."""
+        places = [(self.people.index(person), row) for person, row in self._denials.items() if person in self.people]
+        return [at for at, row in places if self.head.scores(row[None], [probe])[0, 0] > scores[at]]
 
     def best_scores(self, probes: Sequence[Projection]) -> Floats:
         """`(P,)`: each probe's score against the person most alike; -inf for an empty table."""

@@ -1,0 +1,55 @@
+"""Remembers what the latest events rested on, so that somebody can say "that is not me". In memory only, and bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.recognition.types import Probe
+from edge.template_types import Person
+
+_MOST = 500
+# An exemplar this close to the one most alike has as much to do with a wrong answer as that one.
+_AS_ALIKE = 0.9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recalled:
+    """Whom an event named, and the best picture of its visit."""
+
+    person: str
+    probe: Probe
+
+
+class EventMemory:
+    """The latest events that named somebody, by the event's id."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._events: OrderedDict[str, Recalled] = OrderedDict()
+
+    def note(self, event: str, person: str, probe: Probe) -> None:
+        """Take in an event as it is sent."""
+        self._events[event] = Recalled(person, probe)
+        while len(self._events) > self._most:
+            self._events.popitem(last=False)
+
+    def recall(self, event: str) -> Recalled | None:
+        """What an event rested on; None where it named nobody, or is too long ago, or before the last start."""
+        return self._events.get(event)
+
+    def forget(self, person: str) -> None:
+        """Somebody is erased."""
+        self._events = OrderedDict((k, v) for k, v in self._events.items() if v.person != person)
+
+
+def exemplars_behind(person: Person, probe: Probe, embedder: str) -> Sequence[str]:
+    """Ids of the exemplars that spoke for taking this picture for this person: those most alike to it."""
+    usable = [kept for kept in person.exemplars if kept.embedder == embedder]
+    if not usable:
+        return []
+    cosines = np.array([float(np.dot(kept.embedding.x, probe.embedding.x)) for kept in usable])
+    return [kept.id for kept, cosine in zip(usable, cosines, strict=True) if cosine >= _AS_ALIKE * cosines.max()]
