@@ -48,19 +48,7 @@ class Roster:
         return self._store.refusal
 
     @property
-    def _all_denials(gallery: Gallery, people: Mapping[str, Person]) -> Gallery:
-    for person in people.values():
-        if person.denied:
-            gallery = _with_denials(gallery, person)
-    return gallery
-
-
-def _with_denials(gallery: Gallery, person: Person) -> Gallery:
-    denied = [kept.embedding for kept in person.denied if kept.embedder == gallery.head.embedder_id]
-    return gallery.with_denials(person.id, denied)
-
-
-def unusable(self) -> str | None:
+    def unusable(self) -> str | None:
         """That some cannot be recognized, since nothing of theirs is by the embedder in use; or None."""
         return unusable(self._people, self._model.gallery.head.embedder_id)
 

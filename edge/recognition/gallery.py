@@ -32,7 +32,7 @@ class Gallery:
         self.head = head
         self.people = people
         self.rows = rows if rows is not None else np.empty((0, head.row_dim), np.float32)
-        self._denials = denials
+        self.denials = denials
 
     @classmethod
     def build(cls, head: Head, exemplars: Iterable[Exemplar]) -> Gallery:
@@ -52,11 +52,11 @@ class Gallery:
         """The same table with this person added or replaced. embeddings: all of theirs, one at least."""
         row = _rows(self.head, {person: embeddings})
         others = self.without(person)
-        return Gallery(self.head, (*others.people, person), np.concatenate([others.rows, row]), others._denials)
+        return Gallery(self.head, (*others.people, person), np.concatenate([others.rows, row]), others.denials)
 
     def with_denials(self, person: str, embeddings: Sequence[Embedding]) -> Gallery:
         """The same table, in which pictures like these are not taken for this person; none lifts what was denied."""
-        denials = {name: row for name, row in self._denials.items() if name != person}
+        denials = {name: row for name, row in self.denials.items() if name != person}
         if embeddings:
             denials[person] = _rows(self.head, {person: embeddings})[0]
         return Gallery(self.head, self.people, self.rows, denials)
@@ -66,7 +66,7 @@ class Gallery:
         if person not in self.people:
             return self
         at = self.people.index(person)
-        rest, denials = np.delete(self.rows, at, axis=0), {n: row for n, row in self._denials.items() if n != person}
+        rest, denials = np.delete(self.rows, at, axis=0), {n: row for n, row in self.denials.items() if n != person}
         return Gallery(self.head, self.people[:at] + self.people[at + 1 :], rest, denials)
 
     def candidates(self, probe: Projection, limit: int = 5) -> list[Candidate]:
@@ -81,7 +81,7 @@ class Gallery:
 
     def _denied(self, probe: Projection, scores: Floats) -> list[int]:
         """Places of the people for whom this probe is more like what was denied than like them."""
-        places = [(self.people.index(person), row) for person, row in self._denials.items() if person in self.people]
+        places = [(self.people.index(person), row) for person, row in self.denials.items() if person in self.people]
         return [at for at, row in places if self.head.scores(row[None], [probe])[0, 0] > scores[at]]
 
     def best_scores(self, probes: Sequence[Projection]) -> Floats:
