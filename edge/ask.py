@@ -43,4 +43,7 @@ def _ask_the_store(settings: Settings, request: Request) -> Response:
         head = head_for(settings.recognition)
         model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
         line = cache(lambda: recognizer(settings.recognition))
-        return Desk(Roster(store, people, model), line, runtime_name(), SystemClock()).answer(request, local=True)
+        desk = Desk(Roster(store, people, model), line, runtime_name(), SystemClock())
+        if request.verb not in desk.verbs:
+            raise RefusedError("no daemon is running here, and only a running one can do that; start `doorward run`")
+        return desk.answer(request, local=True)

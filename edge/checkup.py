@@ -21,16 +21,19 @@ from edge.adapters.control import ask_daemon
 from edge.adapters.mqtt import try_connection
 from edge.assemble import link_settings, pins_of
 from edge.compose import camera_for, head_for
-from edge.contract.messages import Request
+from edge.contract.codec import from_object
+from edge.contract.messages import DoorState, Request
 from edge.errors import CameraError, DoorwardError, LinkError, PanelError, StoreError
 from edge.events import clock_set
 from edge.inference.spec import load_manifest
 from edge.inference.tflite import Model, runtime_name
+from edge.roster import unusable
 from edge.settings.slices import Settings
 from edge.stored import control_path, folder_of, open_people
 
 Verdict = Literal["well", "warning", "fault"]
 _LEAST_FREE_MB = 50
+_NOT_RUNNING = "not running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class Doubtful(Exception):  # noqa: N818  (no error: the door works, and somebod
 
 def examine(settings: Settings, *, with_camera: bool) -> list[Finding]:
     """Every check, in the order in which a door needs the things."""
-    running = _running(settings)
+    daemon = _finding("daemon", lambda: _daemon(settings))
+    running = daemon.text != _NOT_RUNNING
     checks: list[tuple[str, Callable[[], str]]] = [
         ("settings", lambda: f"from {settings.source}" if settings.source else "all defaults"),
         ("runtime", lambda: f"{runtime_name()}, Python {platform.python_version()}, numpy {np.__version__}"),
@@ -58,13 +62,12 @@ def examine(settings: Settings, *, with_camera: bool) -> list[Finding]:
         ("store", lambda: _store(settings)),
         ("disk", lambda: _disk(settings)),
         ("clock", _clock),
-        ("broker", lambda: _broker(settings, running=running is not None)),
+        ("broker", lambda: _broker(settings, running=running)),
         ("panel", lambda: _panel(settings)),
-        ("daemon", lambda: running or "not running"),
     ]
     if with_camera:
-        checks.append(("camera", lambda: _camera(settings, running=running is not None)))
-    return [_finding(what, check) for what, check in checks]
+        checks.append(("camera", lambda: _camera(settings, running=running)))
+    return [*(_finding(what, check) for what, check in checks), daemon]
 
 
 def _finding(what: str, check: Callable[[], str]) -> Finding:
@@ -74,16 +77,22 @@ def _finding(what: str, check: Callable[[], str]) -> Finding:
         return Finding(what, "warning", str(doubt))
     except DoorwardError as error:
         return Finding(what, "fault", str(error), error.exit_code)
+    except OSError as error:
+        return Finding(what, "fault", str(error), DoorwardError.exit_code)
 
 
-def _running(settings: Settings) -> str | None:
-    """What a running daemon says of itself; None where none is running."""
+def _daemon(settings: Settings) -> str:
+    """What a running daemon says of itself."""
     response = ask_daemon(control_path(settings.store), Request(verb="status", data={}))
     if response is None:
-        return None
-    state = response.data
-    troubles = "; ".join(state["degraded"]) or "all well"
-    return f"running: camera {state['camera']}, {state['people']} people, {state['queued']} events wait, {troubles}"
+        return _NOT_RUNNING
+    if response.error is not None:
+        raise Doubtful(f"running, and does not tell its state: {response.error}")
+    state = from_object("status", DoorState, response.data, unknown_allowed=True)
+    words = f"running: camera {state.camera}, {state.people} people, {state.queued} events wait"
+    if state.degraded:
+        raise Doubtful(f"{words}; {'; '.join(state.degraded)}")
+    return f"{words}, all well"
 
 
 def _models(settings: Settings) -> str:
@@ -101,6 +110,9 @@ def _store(settings: Settings) -> str:
     people = open_people(settings.store)
     if people.damage:
         raise StoreError(f"{len(people.damage)} damaged rows: {people.damage[0]}")
+    embedder = load_manifest().pick("embedder", settings.recognition.embedder)
+    if (trouble := unusable(people.people, embedder.sha256)) is not None:
+        raise Doubtful(trouble)
     return f"{len(people.people)} people in {folder_of(settings.store)}"
 
 

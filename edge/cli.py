@@ -3,12 +3,13 @@
 Each command's work is in `commands/`.
 
 Exit codes: 0 done; 1 another failure; 2 wrong use or settings; 3 models; 4 camera; 5 a picture was skipped; 6 store;
-7 broker; 8 panel; 9 not found or refused; 130 interrupted.
+7 broker, or a daemon that does not answer; 8 panel; 9 not found or refused; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,20 +17,27 @@ from importlib import import_module
 from pathlib import Path
 
 from edge import __version__
+from edge.adapters.camera_options import one_line
 from edge.errors import DoorwardError
+from edge.log import setup_logging
 
 # Each has `add(subparsers)`, which sets `run`, a function from the parsed line to an exit code.
-_COMMANDS = ("run", "identify", "enroll", "people", "events", "doctor", "bench", "settings", "demo")
+_COMMANDS = ("run", "identify", "enroll", "people", "press", "events", "doctor", "bench", "settings", "demo")
+
+_REPORT = "please report this, with what DOORWARD_DEBUG=1 shows"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
-    arguments = parser().parse_args(argv)
+    debug = bool(os.environ.get("DOORWARD_DEBUG"))
     try:
+        _take_any_text()
+        arguments = parser().parse_args(argv)
+        setup_logging("warning")
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except DoorwardError as error:
-        if os.environ.get("DOORWARD_DEBUG"):
+        if debug:
             raise
         print(f"doorward: {error}", file=sys.stderr)
         return error.exit_code
@@ -38,7 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `doorward people list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if debug:
+            raise
+        print(f"doorward: unexpected: {type(error).__name__}: {one_line(error)}; {_REPORT}", file=sys.stderr)
+        return DoorwardError.exit_code
     return code
+
+
+def _take_any_text() -> None:
+    """Names of people and files go out even where the terminal's character set does not have them."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""A response on its way out: its bytes, whatever is in it, so that nobody waits in vain for one that may not be sent."""
+"""A response on its way out: its bytes, whatever is in it. Nobody waits in vain for one that may not be sent."""
 
 from __future__ import annotations
 

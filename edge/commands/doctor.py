@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from edge.checkup import Verdict, examine
+from edge.commands import JSON_SCHEMA
 from edge.settings import load_settings
 
 _SIGNS: dict[Verdict, str] = {"well": "well", "warning": "WARN", "fault": "FAULT"}
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when nothing is at fault, else the exit code of the first fault. Warnings count as well."""
     findings = examine(load_settings(arguments.settings), with_camera=not arguments.no_camera)
     if arguments.json:
-        print(json.dumps([asdict(finding) for finding in findings]))
+        print(json.dumps({"schema": JSON_SCHEMA, "findings": [asdict(finding) for finding in findings]}))
     else:
         for finding in findings:
             print(f"{_SIGNS[finding.verdict]:6} {finding.what:9} {finding.text}")

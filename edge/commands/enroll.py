@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edge.adapters.camera_options import one_line
 from edge.adapters.pictures import encode_jpeg, read_picture
 from edge.ask import ask
+from edge.commands import JSON_SCHEMA
 from edge.errors import PictureError, RefusedError
 from edge.settings import load_settings
 
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in answer["skipped"]:
         print(f"doorward: skipped: {line}", file=sys.stderr)
     if arguments.json:
-        print(json.dumps(answer))
+        print(json.dumps({"schema": JSON_SCHEMA, **answer}))
     else:
         shots = answer["exemplars"]
         print(f"enrolled {answer['name']} as {answer['person']} from {shots} picture{'s' if shots != 1 else ''}")
@@ -56,5 +58,5 @@ def _read(files: list[Path]) -> tuple[list[dict[str, str]], int]:
             print(f"doorward: skipped: {error}", file=sys.stderr)
             unreadable += 1
             continue
-        pictures.append({"name": str(file), "content": base64.b64encode(jpeg).decode()})
+        pictures.append({"name": one_line(file), "content": base64.b64encode(jpeg).decode()})
     return pictures, unreadable

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image as Pillow
 
 from edge.adapters.pictures import read_picture
+from edge.commands import JSON_SCHEMA
 from edge.compose import active_model, head_for, recognizer
 from edge.draw import Mark, annotate, colour_of
 from edge.errors import PictureError
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     head = head_for(settings.recognition)
     model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
     skipped = 0
+    drawn: set[str] = set()
     for file in arguments.images:
         try:
             pixels = read_picture(file)
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = list(_identify(pixels, line, model, names))
         print(_as_json(file, found) if arguments.json else _as_text(file, found))
         if arguments.draw:
-            _draw(arguments.draw, file, pixels, found)
+            _draw(arguments.draw / _unused_name(file, drawn), pixels, found)
     return PictureError.exit_code if skipped else 0
 
 
@@ -99,13 +101,23 @@ def _as_json(file: Path, found: list[_Found]) -> str:
                 "quality": asdict(one.probe.quality),
             }
         )
-    return json.dumps({"file": str(file), "faces": faces})
+    return json.dumps({"schema": JSON_SCHEMA, "file": str(file), "faces": faces})
 
 
-def _draw(folder: Path, file: Path, pixels: Image, found: list[_Found]) -> None:
+def _unused_name(file: Path, used: set[str]) -> str:
+    """A name of its own for each copy: never a picture's own, and of two pictures that are called alike, two."""
+    name, number = f"{file.stem}.marked.png", 1
+    while name in used:
+        number += 1
+        name = f"{file.stem}.marked-{number}.png"
+    used.add(name)
+    return name
+
+
+def _draw(file: Path, pixels: Image, found: list[_Found]) -> None:
     marks = [Mark(one.probe.face.detection.box, one.answer, colour_of(one.decision)) for one in found]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        Pillow.fromarray(annotate(pixels, marks)).save(folder / f"{file.stem}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(annotate(pixels, marks)).save(file)
     except OSError as error:
-        raise PictureError(f"{folder}: cannot be written ({error.strerror}); name another folder for --draw") from error
+        raise PictureError(f"{file}: cannot be written ({error.strerror}); name another folder for --draw") from error

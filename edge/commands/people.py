@@ -15,6 +15,7 @@ from typing import Any
 
 from edge.archive import export_people
 from edge.ask import ask
+from edge.commands import JSON_SCHEMA
 from edge.errors import RefusedError, StoreError
 from edge.receipts import read_receipt
 from edge.settings import Settings, load_settings
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in answer.get("damage", ()):
         print(f"doorward: {line}", file=sys.stderr)
     if arguments.json:
-        print(json.dumps(answer))
+        print(json.dumps({"schema": JSON_SCHEMA, **answer}))
     elif "people" in answer and isinstance(answer["people"], list):
         _print_people(answer["people"])
     elif "name" in answer:

@@ -26,9 +26,16 @@ def run(arguments: argparse.Namespace) -> int:
     """0 after a signal or the end of a finite source; else the exit code of what failed."""
     settings = load_settings(arguments.settings)
     setup_logging(settings.log.level, settings.log.format)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_now)
     panel = KeyboardPanel(sys.stdin.fileno(), sys.stderr) if arguments.keyboard else None
     with door(settings, Given(panel=panel)) as daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: daemon.stop())
         daemon.run()
     return 0
+
+
+def _end_now(*_: object) -> None:
+    """While the door is still being put together: undo what is done so far."""
+    sys.exit(0)
