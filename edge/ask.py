@@ -19,18 +19,22 @@ from edge.errors import RefusedError
 from edge.inference.tflite import runtime_name
 from edge.roster import Roster
 from edge.settings.slices import Settings
-from edge.stored import control_path, open_store, outbox_path
+from edge.stored import control_path, folder_of, open_store, outbox_path
 
 
-def ask(settings: Settings, verb: str, data: dict[str, Any]) -> JsonObject:
-    """The data of the answer.
+def ask(settings: Settings, verb: str, data: dict[str, Any], *, at_the_door: bool = False) -> JsonObject:
+    """The data of the answer. at_the_door: only a running daemon can give it.
 
     Raises:
-        RefusedError: the answer is an error.
+        RefusedError: the answer is an error, or no daemon runs that could give one.
         DoorwardError: neither a daemon nor the store can be reached.
     """
     request = Request(verb=verb, data=data)
-    response = ask_daemon(control_path(settings.store), request) or _ask_the_store(settings, request)
+    response = ask_daemon(control_path(settings.store), request)
+    if response is None:
+        if at_the_door:
+            raise RefusedError(f"no daemon runs on {folder_of(settings.store)}; start it with `doorward run`")
+        response = _ask_the_store(settings, request)
     if response.error is not None:
         raise RefusedError(response.error)
     return response.data

@@ -44,6 +44,7 @@ from edge.recognition.presence import Presence, PresenceSettings
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.strangers import StrangerMemory
 from edge.recognition.types import Frame, Probe
+from edge.retention import Retention, RetentionRules
 from edge.roster import Roster
 from edge.settings.slices import PanelSettings, Settings
 from edge.stored import control_path, open_store, outbox_path
@@ -130,6 +131,11 @@ def _daemon(parts: _Parts) -> Daemon:
             roster=parts.roster,
             desk=Desk(parts.roster, lambda: parts.line, runtime, parts.clock, verbs),
             memory=memory,
+            retention=Retention(
+                RetentionRules(settings.store.retention_days, settings.store.retention_action),
+                parts.roster,
+                parts.clock,
+            ),
             inbox=parts.inbox,
             panel=parts.panel,
             post=parts.post,

@@ -27,6 +27,7 @@ from edge.recognition.presence import Presence
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.types import Frame
 from edge.recognition.visit import Visit, VisitEvent
+from edge.retention import Retention
 from edge.roster import Roster
 
 _log = get_logger("door")
@@ -68,6 +69,7 @@ class Collaborators:
     clock: Clock
     telling: Telling
     memory: EventMemory = field(default_factory=EventMemory)
+    retention: Retention | None = None
     observer: Observer = ignore
 
 
@@ -200,6 +202,8 @@ class Daemon:
         self._chores_due_s = now_s + _CHORES_EVERY_S
         try:
             self._parts.roster.tend()
+            if self._parts.retention is not None:
+                self._parts.retention.tend()
             self._store_is_well = True
         except StoreError as error:
             self._store_is_well = False

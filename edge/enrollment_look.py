@@ -78,7 +78,9 @@ class Look:
         if len(self.firm) >= wanted:
             return Taken(self.firm, provisional=False)
         waited_s = self._rules.timeout_s if self.firm else self._rules.timeout_s / 2
-        if len(self._all) >= wanted and now_s - self.started_s >= waited_s:
+        # Where good and poor pictures show two people, nobody knows which of them is meant.
+        one_person = all(same_person(self._all, shot) for shot in self.firm)
+        if len(self._all) >= wanted and one_person and now_s - self.started_s >= waited_s:
             return Taken(self._all, provisional=True)
         return None
 
@@ -113,14 +115,11 @@ class Look:
         worth, missing = grade(shot.probe, rules)
         if worth == "unfit" or (worth == "poor" and not self._rules.poor_will_do):
             return missing
-        if not same_person((*self._all, *self.firm), shot):
-            # Of a poor picture nobody can be sure whom it shows.
-            return missing or "different_person"
         self._all = best(offer(self._all, shot, rules)[0], rules.count)
         if missing is not None:
             return missing
         self.firm, verdict = offer(self.firm, shot, rules)
-        return "too_alike" if verdict == "too_alike" else None
+        return verdict if verdict in ("too_alike", "different_person") else None
 
     def _update_hint(self, now_s: float, reason: Reason | None) -> None:
         """A hint must last a moment, so that the panel does not flicker; that all is well is told at once."""

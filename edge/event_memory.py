@@ -1,4 +1,4 @@
-"""Remembers what the latest events rested on, so that somebody can say "that is not me". In memory only, and bounded."""
+"""Remembers what the latest events rested on, so that somebody can say "that is not me". In memory, and bounded."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--camera", metavar="URL", help="a live camera, such as v4l2:/dev/video0")
     parser.add_argument("--folder", type=Path, default=Path("var/demo"), metavar="DIR", help="for the door's state")
     parser.add_argument("--strip", type=Path, default=Path("var/demo.png"), metavar="FILE", help="the annotated strip")
+    parser.add_argument("--fast", action="store_true", help="play the story as fast as the machine is")
     parser.add_argument("--verbose", action="store_true", help="the door's own log as well")
     parser.set_defaults(run=run)
 
@@ -23,4 +25,5 @@ def add(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 when everybody was told as they must be, 1 when not."""
     setup_logging("info" if arguments.verbose else "error")
-    return show(DemoOptions(arguments.camera, arguments.folder, arguments.strip))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: the broker must not stay behind
+    return show(DemoOptions(arguments.camera, arguments.folder, arguments.strip, paced=not arguments.fast))

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from edge.ask import ask
+from edge.commands import JSON_SCHEMA
 from edge.settings import load_settings
 
 
@@ -21,9 +22,9 @@ def add(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0, or 9 where the running daemon does not remember the event."""
-    answer = ask(load_settings(arguments.settings), "event_reject", {"event": arguments.event})
+    answer = ask(load_settings(arguments.settings), "event_reject", {"event": arguments.event}, at_the_door=True)
     if arguments.json:
-        print(json.dumps(answer))
+        print(json.dumps({"schema": JSON_SCHEMA, **answer}))
         return 0
     print(f"event {arguments.event} was not {answer['name']}; a picture like it is not taken for them again")
     for exemplar in answer["under_review"]:

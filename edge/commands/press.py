@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from edge.ask import ask
+from edge.commands import JSON_SCHEMA
 from edge.settings import load_settings
 
 
@@ -25,8 +26,11 @@ def add(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 when the door took it, 9 when it refused; what comes of an enrollment is in the door's log and messages."""
     verb, data = _request(arguments)
-    answer = ask(load_settings(arguments.settings), verb, data)
-    print(json.dumps(answer) if arguments.json else "; ".join(f"{k} {v}" for k, v in answer.items()) or "done")
+    answer = ask(load_settings(arguments.settings), verb, data, at_the_door=True)
+    if arguments.json:
+        print(json.dumps({"schema": JSON_SCHEMA, **answer}))
+    else:
+        print("; ".join(f"{key} {value}" for key, value in answer.items()) or "done")
     return 0
 
 

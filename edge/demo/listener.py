@@ -43,6 +43,10 @@ class Listener:
     def connected(self) -> bool:
         return self._link.connected
 
+    @property
+    def problem(self) -> str | None:
+        return self._link.problem
+
     def on_connected(self, connection: int) -> None:
         """Nothing to do."""
 

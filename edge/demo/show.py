@@ -30,6 +30,7 @@ from edge.demo.broker import DemoBroker, demo_broker
 from edge.demo.listener import Listener
 from edge.demo.story import STORY, Director
 from edge.demo.strip import Strip
+from edge.errors import LinkError, StoreError
 from edge.ports import Camera, Panel, Press
 from edge.recognition.types import Frame
 from edge.recognition.visit import Visit, VisitEvent
@@ -38,12 +39,14 @@ from edge.settings.slices import CameraSettings, DoorSettings, EnrollmentSetting
 _DOOR = "front"
 _VISIT_S, _PAUSE_S = 6.0, 3.5
 _FRAMES_PER_S = 8.0
-_LINK_S = 5.0
+_LINK_S = 15.0  # far more than a broker on this machine needs, but the machine may be busy
+_NAMING_S = 0.05
+_MARK = ".doorward-demo"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """camera: a URL for a live one; None plays the story. folder: for the door's state, emptied first.
+    """camera: a URL for a live one; None plays the story. folder: for the door's state; of an earlier time, emptied.
 
     strip: where the picture goes. paced: the story in its own time; else as fast as the machine is.
     """
@@ -58,9 +61,9 @@ def show(options: DemoOptions) -> int:
     """Run the demonstration; 0 when it ended as it must, else 1.
 
     Raises:
-        DoorwardError: no broker, no camera, no models; one line says which.
+        DoorwardError: no broker, no camera, no models, a folder that is somebody else's; one line says which.
     """
-    shutil.rmtree(options.folder, ignore_errors=True)
+    _empty(options.folder)
     began_s = time.monotonic()
     with demo_broker() as broker:
         print(f"broker: {broker.kind} on {broker.host}:{broker.port}, MQTT {broker.protocol}", flush=True)
@@ -106,12 +109,15 @@ def _door(
 ) -> Iterator[tuple[Daemon, Listener]]:
     """A door whose every frame is watched for the strip, and a listener on its broker."""
     pictures, topics = Strip(), Topics(settings.mqtt.base)
+    audience = None if options.paced else _Audience(director)
     listener = Listener(_listener_settings(settings.mqtt), topics, sys.stdout)
     listener.on_event = director.saw
     listener.start()
     _wait_until_connected(listener)
 
     def observe(frame: Frame, visits: tuple[Visit, ...], events: list[VisitEvent]) -> None:
+        if audience is not None:
+            audience.keep_up(len(events), unnamed=any(not label.verified for label in daemon.labels.values()))
         pictures.see(frame, visits, events, daemon.labels)
         near = max(
             (visit.latest.quality.width_px for visit in visits if visit.last_seen_s == frame.time_s), default=0.0
@@ -126,6 +132,22 @@ def _door(
         listener.stop()
         if pictures.save(options.strip):
             print(f"the visits as pictures: {options.strip}")
+
+
+class _Audience:
+    """Makes a story without pace wait for its messages: by them the key is pressed and people are named."""
+
+    def __init__(self, director: Director) -> None:
+        self._director = director
+        self._told = 0
+
+    def keep_up(self, events: int, *, unnamed: bool) -> None:
+        """Wait for what the earlier frames told. events: of this frame. unnamed: give time for naming somebody."""
+        if not _wait_until(lambda: self._director.heard >= self._told):
+            self._told = self._director.heard
+        self._told += events
+        if unnamed:
+            time.sleep(_NAMING_S)
 
 
 class _DirectedPanel(SilentPanel):
@@ -148,16 +170,39 @@ def _name_them(message: Enrollment, director: Director, listener: Listener) -> N
 
 
 def _wait_until_connected(listener: Listener) -> None:
-    deadline = time.monotonic() + _LINK_S
-    while not listener.connected and time.monotonic() < deadline:
-        time.sleep(0.02)
+    if not _wait_until(lambda: listener.connected):
+        raise LinkError(f"the demonstration cannot listen to its own broker: {listener.problem}")
 
 
 def _wait_for_the_last(director: Director) -> None:
     """The last events are still on their way when the camera's source has ended."""
+    _wait_until(lambda: len(director.ended) >= len(STORY))
+
+
+def _wait_until(holds: Callable[[], bool]) -> bool:
+    """Whether it came to hold in time."""
     deadline = time.monotonic() + _LINK_S
-    while len(director.ended) < len(STORY) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _empty(folder: Path) -> None:
+    """Make the folder, or empty the one of an earlier demonstration; never touches what anybody else keeps there."""
+    mark = folder / _MARK
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            if not mark.exists():
+                raise StoreError(f"{folder}: holds files that are no demonstration's; name another with --folder")
+            shutil.rmtree(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{folder}: {error.strerror}; name another with --folder") from error
 
 
 def _settings(options: DemoOptions, broker: DemoBroker) -> Settings:

@@ -66,6 +66,7 @@ class Director:
         self._started = 0
         self._pressed: set[int] = set()
         self.ended: list[Ended] = []
+        self.heard = 0
 
     @property
     def scene(self) -> Scene | None:
@@ -78,6 +79,7 @@ class Director:
             self._started += 1
         elif event.phase == "ended" and self.scene is not None:
             self.ended.append(Ended(self.scene, event.outcome, event.name))
+        self.heard += 1
 
     def presses_now(self, face_width_px: float) -> bool:
         """Whether somebody at the door would press the key now; once a scene."""

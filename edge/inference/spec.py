@@ -106,6 +106,8 @@ def _model(name: str, folder: Path, entry: dict[str, Any]) -> ModelSpec:
     pre = entry["preprocessing"]
     _one_of(name, "role", entry["role"], ("embedder", "detector", "mesh"))
     _one_of(name, "colour", pre["colour"], ("RGB", "BGR"))
+    if not all(pre["std"]):
+        raise ValueError(f"{name}: a std of 0")
     return ModelSpec(
         name=name,
         role=entry["role"],

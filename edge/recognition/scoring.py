@@ -84,7 +84,9 @@ class CentredCosine:
         values, vectors = np.linalg.eigh(self._covariance.astype(np.float64))
         spread = vectors * np.sqrt(values.clip(0))
         normal = np.random.default_rng(seed).standard_normal((count, len(self._mean)))
-        return [Projection(_unit(row), 1.0) for row in (normal @ spread.T).astype(np.float32)]
+        drawn = normal @ spread.T
+        drawn /= np.maximum(np.linalg.norm(drawn, axis=1, keepdims=True), 1e-12)
+        return [Projection(row, 1.0) for row in drawn.astype(np.float32)]
 
 
 def _unit(vector: Floats) -> Floats:
