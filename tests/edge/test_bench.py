@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.bench import PICTURES, add_bench_command, cold_starts, find_scenes, pasted, synthetic_people
+from edge.bench import PICTURES, add_bench_command, cold_starts, find_empty, find_scenes, pasted, synthetic_people
 from edge.compose import recognizer
 from edge.errors import DoorwardError
 from edge.settings.slices import RecognitionSettings
@@ -63,6 +63,7 @@ def test_a_frame_takes_at_least_as_long_as_its_steps_together(quick: dict[str, A
     assert found["frame"] >= max(steps)
     assert found["frame"] >= 0.7 * sum(steps)  # medians of parts need not add up to the median of the whole
     assert found["score 1000"] >= found["score 1"]
+    assert found["nobody"] >= found["detect"]
 
 
 def test_the_summary_is_of_one_thread_and_fits_the_rows(quick: dict[str, Any]) -> None:
@@ -71,6 +72,7 @@ def test_the_summary_is_of_one_thread_and_fits_the_rows(quick: dict[str, Any]) -
     assert summary["embed_ms"] == one["embed"]
     assert summary["frames_per_s"] == pytest.approx(1000 / one["frame"])
     assert summary["frames_per_s_2_threads"] == pytest.approx(1000 / two["frame"])
+    assert summary["nobody_ms"] == one["nobody"]
     assert all(row["low"] <= row["value"] <= row["high"] for row in quick["rows"])
 
 
@@ -94,6 +96,16 @@ def test_pictures_without_a_face_are_no_frames_to_measure(tmp_path: Path) -> Non
     (tmp_path / "brick.jpg").write_bytes((PICTURES / "brick.jpg").read_bytes())
     with pytest.raises(DoorwardError, match="no picture there shows one face"):
         find_scenes(tmp_path, recognizer(RecognitionSettings()))
+
+
+def test_the_shipped_pictures_give_frames_without_anybody_too(tmp_path: Path) -> None:
+    line = recognizer(RecognitionSettings())
+    empty = find_empty(PICTURES, line)
+    assert len(empty) >= 3
+    assert all(line.faces(frame) == [] for frame in empty)
+    (tmp_path / "obama.jpg").write_bytes((PICTURES / "obama.jpg").read_bytes())
+    with pytest.raises(DoorwardError, match="every picture there shows somebody"):
+        find_empty(tmp_path, line)
 
 
 def test_a_picture_is_pasted_in_the_middle_of_grey() -> None:

@@ -66,6 +66,11 @@ class Session(RuleBasedStateMachine):
         act = self.session.request if asked else self.session.press
         self.timed(act(self.now_s, wish), was_active)
 
+    @rule()
+    def cancel(self) -> None:
+        self.timed(self.session.cancel(), self.session.active)
+        assert not self.session.looking
+
     @rule(undoable=st.none() | NAMES)
     def hold(self, undoable: str | None) -> None:
         was_active = self.session.active
@@ -107,6 +112,10 @@ class Session(RuleBasedStateMachine):
         answer = Committed("somebody") if commits else Failed("disk full")
         self.timed(self.session.answered(ticket, answer), self.session.active)
         assert self.told == self.committed, "what is committed is told, and once"
+
+    @invariant()
+    def no_order_is_lost(self) -> None:
+        assert set(self.session._unanswered) == set(self.orders) - self.answered
 
     @invariant()
     def never_lasts_longer_than_it_may(self) -> None:

@@ -43,6 +43,7 @@ class Contact:
     def _edge(self, down: bool) -> None:
         self.down = down
         self.gesture.edge(self.now_s)
+        self.look()
 
 
 @given(BOUNCE, BOUNCE, st.floats(0.05, 2.5))
@@ -132,3 +133,14 @@ def test_an_edge_that_the_driver_lost_is_seen_by_looking() -> None:
     contact.look()
     contact.wait(0.1)
     assert contact.told == ["press"]
+
+
+def test_a_glance_at_a_moment_of_noise_is_no_press() -> None:
+    contact = Contact()
+    contact.down = True
+    contact.look()
+    contact.down = False
+    contact.wait(0.1)
+    contact.look()
+    contact.wait(0.1)
+    assert contact.told == []

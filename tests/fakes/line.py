@@ -18,7 +18,8 @@ from edge.recognition.recognizer import Recognizer
 from edge.recognition.types import Face, Image, Probe
 
 PICTURES = Path(next(iter(edge.demo.__path__))) / "pictures"
-PEOPLE = ("astronaut", "biden", "obama", "obama2", "obama3", "obama_partial_face", "obama_partial_face2")
+WHOLE_FACES = ("astronaut", "biden", "obama", "obama2", "obama3")
+PEOPLE = (*WHOLE_FACES, "obama_partial_face", "obama_partial_face2")
 NOBODY = ("brick", "chelsea", "coffee", "rocket")
 OPEN_GATE = QualityGate(0.0, 180.0, 0.0, 255.0, 0.0, 0.0)
 

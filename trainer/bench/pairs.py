@@ -22,12 +22,13 @@ from edge.inference.machine import commit, this_machine
 from edge.inference.mesh import Mesh
 from edge.inference.spec import Manifest, ModelSpec, load_manifest
 from edge.inference.tflite import runtime_name
-from edge.recognition.quality import MIN_PRESENCE
+from edge.recognition.recognizer import Recognizer
 from edge.recognition.types import Face, Floats, Image
 from trainer.bench.data import PAIR_LISTS, FaceData, open_data, sample
 from trainer.bench.judge import judge
 from trainer.bench.nearest import nearest_to_centre
 from trainer.bench.originals import float_originals
+from trainer.bench.workers.ours import ANYTHING_GOES
 from trainer.embedder.pairs import PairList
 from trainer.embedder.partitions import xnnpack_partitions
 
@@ -81,15 +82,14 @@ class FaceLine:
 
     def __init__(self, manifest: Manifest) -> None:
         """Raises:
-        ModelError: the default detector or mesh is missing or damaged.
+        ModelError: a default model is missing or damaged.
         """
-        self._detector = Detector(manifest.pick("detector"))
-        self._mesh = Mesh(manifest.pick("mesh"))
+        detector, mesh, embedder = (manifest.pick(role) for role in ("detector", "mesh", "embedder"))
+        self._line = Recognizer(Detector(detector), Mesh(mesh), Embedder(embedder), ANYTHING_GOES)
 
     def face(self, pixels: Image) -> Face | None:
         """The face nearest the centre among those that the mesh believes in."""
-        fitted = (self._mesh.fit(pixels, detection) for detection in self._detector.detect(pixels))
-        faces = [face for face in fitted if face.presence >= MIN_PRESENCE]
+        faces = self._line.faces(pixels)
         height, width = pixels.shape[:2]
         place = nearest_to_centre((face.detection.box.centre for face in faces), width, height)
         return None if place is None else faces[place]
@@ -149,6 +149,7 @@ def _report(
         "data": str(arguments.data),
         "detector": manifest.defaults["detector"],
         "default_embedder": manifest.defaults["embedder"],
+        "default_embedder_sha256": manifest.pick("embedder").sha256,
         "pictures": pictures,
         "quick": arguments.quick,
         "seeds": arguments.seeds,

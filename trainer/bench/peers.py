@@ -25,6 +25,7 @@ from edge.contract.bench import BenchReport, Cell, Row, spread
 from edge.contract.bench_output import deliver, progress
 from edge.errors import DoorwardError
 from edge.inference.machine import commit, this_machine
+from edge.inference.spec import load_manifest
 from edge.inference.tflite import runtime_name
 from edge.recognition.types import Floats, Image
 from trainer.bench.data import FaceData, open_data, sample
@@ -204,8 +205,11 @@ def _report(
     ours = entrants[0]
     rows = [row for entrant in entrants for row in _rows(entrant, ours, pairs)]
     rows += [{"peer": name, "measure": "skipped", "why": why} for name, why in skipped.items()]
+    embedder = load_manifest(arguments.models).pick("embedder")
     settings: dict[str, Cell] = {
         "data": str(arguments.data),
+        "embedder": embedder.name,
+        "embedder_sha256": embedder.sha256,
         "pictures": len(pairs.paths),
         "frames": len(ours.all_times("ms", FRAME)),
         "block": _BLOCK,

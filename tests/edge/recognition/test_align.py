@@ -159,8 +159,9 @@ def test_fine_noise_does_not_alias_when_it_shrinks(factor: float, degrees: float
 
 @pytest.mark.parametrize("factor", [2.0, 2.5, 4.3, 8.0])
 def test_what_shrinks_stays_in_its_place(factor: float) -> None:
-    pixels = np.zeros((480, 640, 3), np.uint8)
-    pixels[200:280, 300:420] = 255
+    down, across = np.mgrid[:480, :640] + 0.5
+    blob = 255 * np.exp(-((across - 360) ** 2 + (down - 240) ** 2) / (2 * 30**2))
+    pixels = np.repeat(np.rint(blob)[..., None], 3, axis=2).astype(np.uint8)
     matrix = similar(1 / factor, 0, (3.2, -1.7))
     crop = warp(pixels, matrix, (int(640 / factor), int(480 / factor)))[..., 0].astype(float)
     rows, columns = np.mgrid[: crop.shape[0], : crop.shape[1]] + 0.5

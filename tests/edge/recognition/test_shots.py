@@ -183,6 +183,22 @@ def test_somebody_enrolled_is_found_by_their_shots_and_a_newcomer_is_not() -> No
     assert enrolled_as(tuple(taken(bo.probe(), t) for t in range(4)), table) is None
 
 
+def test_a_newcomer_who_only_looks_like_somebody_when_all_shots_are_fused_is_no_duplicate() -> None:
+    table = model(Enrollee("Ada", stillness=1.0))
+    ada = Enrollee("Ada").still().embedding.x
+    random = np.random.default_rng(3)
+    shots = []
+    for time_s in range(4):
+        noise = random.standard_normal(len(ada))
+        noise -= (noise @ ada) * ada
+        near = table.threshold - 0.02
+        x = near * ada + np.sqrt(1 - near**2) * noise / np.linalg.norm(noise)
+        shots.append(taken(probe_of(x.astype(np.float32), 120.0, 5.0, 120.0, 200.0, 70.0), time_s))
+    fused = table.candidates(fuse(tuple(shots)))[0]
+    assert fused.score > table.threshold
+    assert enrolled_as(tuple(shots), table) is None
+
+
 def test_in_an_empty_table_nobody_is_found() -> None:
     assert enrolled_as((taken(Enrollee("Ada").probe()),), model()) is None
 

@@ -20,7 +20,7 @@ from edge.recognition.types import Floats
 from trainer.bench.nearest import nearest_to_centre
 from trainer.bench.workers.protocol import Worker, serve
 
-_ANYTHING_GOES = QualityGate(0.0, 180.0, 0.0, 255.0, 0.0, 0.0)
+ANYTHING_GOES = QualityGate(0.0, 180.0, 0.0, 255.0, 0.0, 0.0)
 
 
 def start(models: str) -> Worker:
@@ -30,7 +30,7 @@ def start(models: str) -> Worker:
         Detector(manifest.pick("detector")),
         Mesh(manifest.pick("mesh")),
         Embedder(manifest.pick("embedder")),
-        _ANYTHING_GOES,
+        ANYTHING_GOES,
     )
     runtime, version = runtime_name().split()
 
