@@ -151,7 +151,7 @@ class Daemon:
 
     def _with_frame(self, frame: Frame) -> None:
         parts = self._parts
-        probes = parts.recognizer.probes(frame.pixels)
+        probes = parts.recognizer.probes(frame.pixels, frame.number)
         self._frame_s = frame.time_s
         parts.enrolling.faces(self.now_s, probes, parts.roster.model, frame)
         events = parts.presence.update(frame.time_s, probes, parts.roster.model)

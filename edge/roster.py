@@ -13,6 +13,7 @@ from edge.events import PersonLabel
 from edge.receipts import Receipt
 from edge.recognition.gallery import Gallery
 from edge.recognition.recognizer import ActiveModel
+from edge.recognition.types import Embedding
 from edge.template_types import AddedRecords, NewExemplar, Person, StoredPeople
 from edge.templates import TemplateStore, Undone
 
@@ -25,9 +26,9 @@ class Roster:
         self._store = store
         self._people = dict(people.people)
         self.damage = people.damage
-        denied = _all_denials(model.gallery, self._people)
-        self._model = model if denied is model.gallery else model.with_gallery(denied)
+        self._model = model
         self.changed = True
+        self._deny()
 
     @property
     def model(self) -> ActiveModel:
@@ -152,15 +153,12 @@ class Roster:
         return person
 
     def _project(self, person: Person) -> None:
-        gallery = self._model.gallery
-        embeddings = [exemplar.embedding for exemplar in person.gallery(gallery.head.embedder_id)]
-        changed = gallery.with_person(person.id, embeddings) if embeddings else gallery.without(person.id)
-        self._model = self._model.with_gallery(_with_denials(changed, person))
+        self._model = self._model.with_person(person.id, *_pictures(person, self._model.gallery.head.embedder_id))
 
     def _lost(self, person: str) -> None:
         self._people.pop(person, None)
         self.changed = True
-        self._model = self._model.with_gallery(self._model.gallery.without(person))
+        self._model = self._model.without(person)
 
     def _reread(self) -> None:
         """All of them: whoever was merged with the one who went has changed as well. Rows come out as they were."""
@@ -168,19 +166,19 @@ class Roster:
         head = self._model.gallery.head
         exemplars = StoredPeople(self._people).gallery(head.embedder_id)
         self.changed = True
-        self._model = self._model.with_gallery(_all_denials(Gallery.build(head, exemplars), self._people))
+        self._model = self._model.with_gallery(Gallery.build(head, exemplars))
+        self._deny()
+
+    def _deny(self) -> None:
+        for person in self._people.values():
+            if person.denied:
+                self._project(person)
 
 
-def _all_denials(gallery: Gallery, people: Mapping[str, Person]) -> Gallery:
-    for person in people.values():
-        if person.denied:
-            gallery = _with_denials(gallery, person)
-    return gallery
-
-
-def _with_denials(gallery: Gallery, person: Person) -> Gallery:
-    denied = [kept.embedding for kept in person.denied if kept.embedder == gallery.head.embedder_id]
-    return gallery.with_denials(person.id, denied)
+def _pictures(person: Person, embedder: str) -> tuple[list[Embedding], list[Embedding]]:
+    """Somebody's pictures by one embedder: those of them, and those that were wrongly taken for them."""
+    theirs = [exemplar.embedding for exemplar in person.gallery(embedder)]
+    return theirs, [kept.embedding for kept in person.denied if kept.embedder == embedder]
 
 
 def unusable(people: Mapping[str, Person], embedder: str) -> str | None:

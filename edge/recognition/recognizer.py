@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from edge.recognition.align import Alignment
-from edge.recognition.calibration import threshold_for
+from edge.recognition.calibration import Ceiling
 from edge.recognition.decide import decide
 from edge.recognition.degrade import NightCamera, night_view
 from edge.recognition.gallery import Gallery
@@ -64,22 +64,45 @@ class Embeds(Protocol):
 class ActiveModel:
     """What swaps as one: a table projected by another head, or a threshold of another table, cannot be expressed.
 
-    Make one by `ActiveModel.of`, which calibrates; `with_gallery` calibrates anew.
+    Make one by `ActiveModel.of`. Whatever changes the table calibrates the threshold with it.
     """
 
     gallery: Gallery
+    ceiling: Ceiling
     threshold: float
     target_fpir: float
     release: str
 
     @classmethod
     def of(cls, head: Head, exemplars: Sequence[Exemplar], target_fpir: float, release: str) -> ActiveModel:
+        """The active model over everybody who has an exemplar."""
         gallery = Gallery.build(head, exemplars)
-        return cls(gallery, threshold_for(gallery, target_fpir), target_fpir, release)
+        ceiling = Ceiling.of(gallery)
+        return cls(gallery, ceiling, ceiling.threshold(target_fpir), target_fpir, release)
+
+    def with_person(
+        self, person: str, embeddings: Sequence[Embedding], denied: Sequence[Embedding] = ()
+    ) -> ActiveModel:
+        """With this person added or replaced, at the cost of one row. embeddings: all of theirs; none takes them out.
+
+        denied: pictures that were taken for them and are not of them.
+        """
+        if not embeddings:
+            return self.without(person)
+        gallery = self.gallery.with_person(person, embeddings).with_denials(person, denied)
+        return self._over(gallery, self.ceiling.with_person(gallery, person))
+
+    def without(self, person: str) -> ActiveModel:
+        """With this person taken out."""
+        gallery = self.gallery.without(person)
+        return self._over(gallery, self.ceiling.without(gallery, person))
 
     def with_gallery(self, gallery: Gallery) -> ActiveModel:
-        """The same head over another table, with that table's own threshold."""
-        return replace(self, gallery=gallery, threshold=threshold_for(gallery, self.target_fpir))
+        """Over another table, calibrated from scratch, as after a swap of heads."""
+        return self._over(gallery, Ceiling.of(gallery))
+
+    def _over(self, gallery: Gallery, ceiling: Ceiling) -> ActiveModel:
+        return replace(self, gallery=gallery, ceiling=ceiling, threshold=ceiling.threshold(self.target_fpir))
 
     def candidates(self, embedding: Embedding) -> list[Candidate]:
         return self.gallery.candidates(self.gallery.head.project(embedding))
