@@ -156,6 +156,7 @@ def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
         timeout_s=asked.timeout_s,
         min_interval_s=asked.min_interval_s,
         typical_norm=typical_norm(parts.settings.recognition),
+        poor_will_do=asked.night == "provisional",
     )
     enrollers = Enrollers(
         door=parts.settings.door.id,
@@ -165,6 +166,7 @@ def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
         views=_night_views(parts.line),
         tell=parts.post.enrollment,
         new_session=lambda: f"enrollment-{secrets.token_hex(4)}",
+        firm=rules.look.shots.firm,
     )
     policy = Policy(asked.policy, asked.sponsor_within_s)
     return Enrolling(Enrollment(rules), policy, parts.roster, parts.panel, parts.clock, enrollers)

@@ -32,6 +32,7 @@ from edge.log import get_logger
 from edge.picture_enrollment import Provenance, exemplar_of
 from edge.policy import Facts, Policy, may_enroll, may_undo
 from edge.ports import Clock, Panel
+from edge.recognition.quality import QualityGate
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.shots import Shots
 from edge.recognition.types import Frame, Probe
@@ -48,6 +49,7 @@ class Enrollers:
 
     views: makes the degraded views of a shot, for the fleet's statistics.
     tell: takes a step's message. new_session: a fresh id for each session.
+    firm: what a good template must reach; somebody none of whose pictures does may be enrolled anew. None: nobody.
     """
 
     door: str
@@ -57,6 +59,7 @@ class Enrollers:
     views: Callable[[Frame, Probe], Sequence[View]]
     tell: Callable[[EnrollmentMessage], None]
     new_session: Callable[[], str]
+    firm: QualityGate | None = None
 
 
 class Enrolling:
@@ -147,7 +150,15 @@ class Enrolling:
             return Wish(name, ("not_allowed", not_allowed))
         if self._roster.refusal is not None:
             return Wish(name, ("store_failed", self._roster.refusal))
-        return Wish(name)
+        return Wish(name, renewable=self._renewable())
+
+    def _renewable(self) -> frozenset[str]:
+        """Those who were enrolled from poor pictures alone, as by night."""
+        gate = self._parts.firm
+        if gate is None:
+            return frozenset()
+        people = self._roster.people.values()
+        return frozenset(p.id for p in people if all(gate.refusal(e.quality, e.embedding.norm) for e in p.exemplars))
 
     def _carry_out(self, now_s: float, steps: Sequence[Step]) -> None:
         """Do each step; an order's answer brings further steps."""
@@ -165,9 +176,11 @@ class Enrolling:
     def _store(self, order: Store, now_s: float) -> Committed | Failed:
         wall_s = self._clock.wall_s()
         try:
-            person = self._roster.enroll(
-                order.name, self._exemplars(order.shots, wall_s), wall_s, verified=order.name is not None
-            )
+            exemplars = self._exemplars(order.shots, wall_s)
+            if order.renews is not None:
+                person = self._roster.renew(order.renews, exemplars, wall_s)
+            else:
+                person = self._roster.enroll(order.name, exemplars, wall_s, verified=order.name is not None)
         except StoreError as error:
             return Failed(str(error))
         self._enrolled_s = now_s
@@ -213,6 +226,7 @@ class Enrolling:
             shots_needed=step.of if isinstance(step, Progress) else 0,
             person=person,
             name=known.name if known and self._parts.names else None,
+            provisional=isinstance(step, Done) and step.provisional,
             at=datetime.fromtimestamp(max(self._clock.wall_s(), 0.0), UTC),
             clock_set=clock_set(self._clock),
         )

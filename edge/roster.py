@@ -69,6 +69,14 @@ class Roster:
         """More pictures of somebody enrolled."""
         return self._took(self._store.add_exemplars(person, exemplars, wall_s=wall_s))
 
+    def renew(self, person: str, exemplars: Sequence[NewExemplar], wall_s: float) -> Person:
+        """Better pictures in the place of all that there are. The new ones are on disk before an old one goes."""
+        old = [kept.id for kept in self._people[person].exemplars]
+        renewed = self.add_exemplars(person, exemplars, wall_s)
+        for exemplar in old:
+            renewed = self.reject_exemplar(exemplar, wall_s) or renewed
+        return renewed
+
     def rename(self, person: str, name: str) -> Person:
         return self._took(self._store.rename(person, name))
 

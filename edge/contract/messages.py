@@ -239,7 +239,10 @@ class DoorState(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrollment(Message):
-    """One step of an enrollment session. person, name: once it is done, or whom the face is already enrolled as."""
+    """One step of an enrollment session. person, name: once it is done, or whom the face is already enrolled as.
+
+    provisional: it was done from poor pictures, as by night; shown again by better light, the person is enrolled anew.
+    """
 
     KIND: ClassVar[str] = "enrollment"
     schema: Schema = "1.0"
@@ -249,6 +252,7 @@ class Enrollment(Message):
     reason: EnrollmentReason | None
     shots: Annotated[int, between(0, 100)]
     shots_needed: Annotated[int, between(0, 100)]
+    provisional: bool
     person: Id | None
     name: Name | None
     at: datetime

@@ -190,6 +190,13 @@ class EnrollmentSettings(Slice):
     min_interval_s: Annotated[
         float, Key("Time between two pictures, so that they differ", unit="s", low=0.1, high=5)
     ] = 0.4
+    night: Annotated[
+        Literal["provisional", "refuse"],
+        Key(
+            "What poor pictures are good for: provisional enrolls from them, until better ones take their place; "
+            "refuse says why not"
+        ),
+    ] = "provisional"
     sponsor_within_s: Annotated[
         float, Key("With policy sponsor: how long ago the sponsor may have been recognized", unit="s", low=5, high=3600)
     ] = 60.0

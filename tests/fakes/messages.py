@@ -65,6 +65,7 @@ ENROLLMENT = Enrollment(
     reason="too_dark",
     shots=2,
     shots_needed=4,
+    provisional=False,
     person=None,
     name=None,
     at=AT,
