@@ -163,7 +163,7 @@ def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
         embedder=parts.line.embedder_id,
         runtime=runtime,
         names=parts.settings.mqtt.publish_names,
-        views=_night_views(parts.line),
+        views=night_views(parts.line),
         tell=parts.post.enrollment,
         new_session=lambda: f"enrollment-{secrets.token_hex(4)}",
         firm=rules.look.shots.firm,
@@ -172,7 +172,7 @@ def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
     return Enrolling(Enrollment(rules), policy, parts.roster, parts.panel, parts.clock, enrollers)
 
 
-def _night_views(line: Recognizer) -> Callable[[Frame, Probe], list[View]]:
+def night_views(line: Recognizer) -> Callable[[Frame, Probe], list[View]]:
     random = np.random.default_rng()
 
     def views(frame: Frame, probe: Probe) -> list[View]:

@@ -5,6 +5,7 @@ A check returns what it found or raises; what is printed, and the exit code, are
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import shutil
 import time
@@ -149,10 +150,11 @@ def _panel(settings: Settings) -> str:
     if not pins.any:
         return "none wired; presses come by request or keyboard"
     try:
-        import gpiozero
-    except ImportError as error:
+        version = importlib.metadata.version("gpiozero")
+    except importlib.metadata.PackageNotFoundError as error:
         raise PanelError("gpiozero is not installed; `apt install python3-gpiozero python3-lgpio`") from error
-    return f"button on GPIO {pins.button}, gpiozero {getattr(gpiozero, '__version__', '')}".strip()
+    button = "no button" if pins.button is None else f"button on GPIO {pins.button}"
+    return f"{button}, gpiozero {version}"
 
 
 def _camera(settings: Settings, *, running: bool) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -66,8 +66,10 @@ class Eraser:
         self._snapshots = snapshots
         self._places = places
 
-    def erase(self, people: Sequence[str], *, wall_s: float) -> Receipt:
+    def erase(self, people: Sequence[str], *, wall_s: float, beside: Callable[[], None] | None = None) -> Receipt:
         """Erase these ids. A receipt that is not complete says what was left; `finish` tries again.
+
+        beside: what else belongs into the transaction that deletes them, so that a crash leaves both or neither.
 
         Raises:
             sqlite3.Error, OSError: the disk failed before the rows were deleted, and nothing was erased.
@@ -75,7 +77,7 @@ class Eraser:
         """
         marks = self._marks(people)
         emptied = self._empty_copies(people, (), wall_s)
-        begun = self._delete(people, wall_s, emptied, marks)
+        begun = self._delete(people, wall_s, emptied, marks, beside)
         try:
             return self._close(begun, self._remove_remains(begun))
         except (sqlite3.Error, OSError) as error:
@@ -129,9 +131,16 @@ class Eraser:
         return emptied
 
     def _delete(
-        self, people: Sequence[str], wall_s: float, emptied: Sequence[ErasedPlace], marks: Sequence[bytes]
+        self,
+        people: Sequence[str],
+        wall_s: float,
+        emptied: Sequence[ErasedPlace],
+        marks: Sequence[bytes],
+        beside: Callable[[], None] | None,
     ) -> _Begun:
         with transaction(self._connection):
+            if beside is not None:
+                beside()
             items = delete_rows(self._connection, people, (), wall_s=wall_s)
             # What was enrolled last may be theirs: an erasure ends what can be undone.
             write_meta(self._connection, "last_enrollment", None)

@@ -218,10 +218,15 @@ class TemplateStore:
             with self.session.explaining(doing):
                 self._eraser().remove_exemplars(last.exemplars, wall_s=wall_s)
             return Undone(last, None)
-        for merged in self.session.rows.merged_directly(last.person):
-            self.unmerge(merged)
         with self.session.explaining(doing):
-            return Undone(last, self._eraser().erase([last.person], wall_s=wall_s))
+            rows = self.session.rows
+            merged = [rows.person(member) for member in rows.merged_directly(last.person)]
+
+            def part() -> None:
+                for row in merged:
+                    rows.change(row, row.card, None)
+
+            return Undone(last, self._eraser().erase([last.person], wall_s=wall_s, beside=part))
 
     def erase(self, person: str, *, wall_s: float) -> Receipt:
         """Erase somebody and all who were merged into them: key, rows, log, snapshots, every place beside the store.

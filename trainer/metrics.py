@@ -101,3 +101,103 @@ def bootstrap_interval(
     values = [statistic(random.integers(0, count, count)) for _ in range(resamples)]
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searches:
+    """Searches by pictures of people who are in the table, one for each picture.
+
+    top: `(P,)` the best candidate's score, -inf where there was no face to search with.
+    right: `(P,)` whether that candidate is the person.
+    person: `(P,)` whose picture it is, counted from 0.
+    """
+
+    top: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    person: NDArray[np.intp]
+
+    def of(self, which: NDArray[np.bool_]) -> Searches:
+        """Some of them. which: `(P,)`."""
+        return Searches(self.top[which], self.right[which], self.person[which])
+
+    def missed(self, threshold: float) -> NDArray[np.bool_]:
+        """`(P,)` those that did not name the person at rank 1 with a score that reaches the threshold."""
+        return ~self.right | (self.top < threshold)
+
+
+def fnir_at_fpir(searches: Searches, strangers: NDArray[np.floating[Any]], fpir: float) -> tuple[float, float]:
+    """FNIR (NIST IR 8271: rank 1, score at the threshold or above) where at most `fpir` of strangers are named.
+
+    strangers: `(S,)` each one's best score. Returns it with the threshold, 0..1 and a score.
+
+    Raises:
+        ValueError: there are no searches, or no strangers.
+    """
+    if not len(searches.top):
+        raise ValueError("an error rate needs searches")
+    threshold = threshold_at_fpir(strangers, fpir)
+    return float(searches.missed(threshold).mean()), threshold
+
+
+def threshold_at_fpir(strangers: NDArray[np.floating[Any]], fpir: float) -> float:
+    """The lowest threshold that at most `fpir` of these strangers reach.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not len(strangers):
+        raise ValueError("an error rate needs strangers")
+    ranked = np.sort(strangers.astype(np.float64))[::-1]
+    allowed = math.floor(fpir * len(ranked) + 1e-9)
+    if allowed >= len(ranked):
+        return -math.inf
+    return float(np.nextafter(ranked[allowed], math.inf))  # just above the first who may not be named
+
+
+def fpir_at(strangers: NDArray[np.floating[Any]], threshold: float) -> float:
+    """The share of strangers who are named at a threshold, 0..1."""
+    return float((strangers >= threshold).mean())
+
+
+def fnir_interval(
+    searches: Searches,
+    strangers: NDArray[np.floating[Any]],
+    fpir: float,
+    seed: int = 0,
+    resamples: int = _RESAMPLES,
+) -> tuple[float, float]:
+    """95 % percentile interval of `fnir_at_fpir`.
+
+    People are drawn with replacement, each with all their searches, since one person's pictures fail together; and so
+    are strangers, since the threshold is theirs.
+    """
+    random = np.random.default_rng(seed)
+
+    def statistic(weights: NDArray[np.intp]) -> float:
+        threshold = threshold_at_fpir(random.choice(strangers, len(strangers)), fpir)
+        return _weighted_share(searches.missed(threshold), searches.person, weights)
+
+    return _over_people(statistic, searches.person, seed + 1, resamples)
+
+
+def share_interval(
+    hits: NDArray[np.bool_], person: NDArray[np.intp], seed: int = 0, resamples: int = _RESAMPLES
+) -> tuple[float, float]:
+    """95 % percentile interval of a share of pictures, over people drawn with replacement. hits, person: `(P,)`."""
+    return _over_people(lambda weights: _weighted_share(hits, person, weights), person, seed, resamples)
+
+
+def _over_people(
+    statistic: Callable[[NDArray[np.intp]], float], person: NDArray[np.intp], seed: int, resamples: int
+) -> tuple[float, float]:
+    """Interval of a statistic of how often each person was drawn; those without a picture are not drawn."""
+    people = np.unique(person)
+
+    def of_drawn(drawn: NDArray[np.intp]) -> float:
+        return statistic(np.bincount(people[drawn], minlength=int(people.max()) + 1))
+
+    return bootstrap_interval(of_drawn, len(people), seed, resamples)
+
+
+def _weighted_share(hits: NDArray[np.bool_], person: NDArray[np.intp], weights: NDArray[np.intp]) -> float:
+    return float(np.average(hits, weights=weights[person]))

@@ -26,6 +26,7 @@ from edge.log import get_logger
 MAX_BYTES = 32 * 2**20
 _ANSWER_S = 30.0
 _AT_ONCE = 4
+_WAITING = 64  # connections that may wait for their turn; one more is sent away at once
 _PAUSE_S = 1.0
 _LONGEST_ADDRESS = 107  # sun_path of unix(7) has 108 bytes, the last of them a zero
 
@@ -55,7 +56,7 @@ class ControlServer:
             with _address(self._path) as address:
                 self._socket.bind(address)
             self._path.chmod(0o600)  # nobody can connect before it listens
-            self._socket.listen(_AT_ONCE)
+            self._socket.listen(_WAITING)
         except OSError as error:
             reason = error.strerror or error
             raise LinkError(f"{self._path}: no socket can be made there ({reason}); set [store] folder") from error

@@ -7,6 +7,7 @@ figure to quote.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image as Pillow
 
 from edge.compose import quality_gate
 from edge.inference.head import load_centred_cosine, load_plda
-from edge.inference.spec import load_manifest
+from edge.inference.spec import ModelSpec, load_manifest
 from edge.recognition.quality import MIN_PRESENCE
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.scoring import Head
@@ -28,7 +29,7 @@ from tests.fakes.scenes import dim
 
 pytestmark = pytest.mark.facedata
 
-HEADS = {"cosine": load_centred_cosine, "plda": load_plda}
+HEADS: dict[str, Callable[[ModelSpec], Head]] = {"cosine": load_centred_cosine, "plda": load_plda}
 PEOPLE = 20
 
 
@@ -57,8 +58,7 @@ def labelled(file: Path) -> Probe | None:
 
 @pytest.fixture(scope="module", params=list(HEADS))
 def head(request: pytest.FixtureRequest) -> Head:
-    made: Head = HEADS[request.param](load_manifest().pick("embedder"))
-    return made
+    return HEADS[request.param](load_manifest().pick("embedder"))
 
 
 @pytest.fixture(scope="module")

@@ -159,9 +159,8 @@ def test_people_of_another_embedder_are_kept_and_told_of_but_not_recognized(tmp_
         roster = roster_of(store, OTHER_EMBEDDER)
         assert list(roster.people) == [anna.id]
         assert best(roster, 1) is None
-        assert roster.unusable == (
-            "1 of 1 cannot be recognized: nothing of theirs is by the embedder in use; set that back, or enroll them again"
-        )
+        nothing = "nothing of theirs is by the embedder in use; set that back, or enroll them again"
+        assert roster.unusable == f"1 of 1 cannot be recognized: {nothing}"
         again = picture(5)
         object.__setattr__(again, "embedder", OTHER_EMBEDDER)
         roster.add_exemplars(anna.id, [again], NOW)

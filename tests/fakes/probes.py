@@ -59,7 +59,7 @@ class Actor:
         self.name = name
         self._random = np.random.default_rng(list(name.encode()))
         own = unit(self._random.standard_normal(DIM).astype(np.float32))
-        self.face = own if like is None else _near(like.face, own, alike)
+        self.face: Floats = own if like is None else _near(like.face, own, alike)
         self._noise = np.sqrt(1 / stillness - 1)
 
     def embedding(self, norm: float = 70.0) -> Embedding:

@@ -19,7 +19,7 @@ Levels = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Who is to be put into a scene. centre: x, y in its pixels. width_px: from temple to temple. roll: degrees more."""
+    """Who is put into a scene. centre: x, y in its pixels. width_px: from temple to temple. roll: degrees more."""
 
     name: str
     centre: tuple[float, float]

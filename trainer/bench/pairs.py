@@ -23,7 +23,7 @@ from edge.inference.mesh import Mesh
 from edge.inference.spec import Manifest, ModelSpec, load_manifest
 from edge.inference.tflite import runtime_name
 from edge.recognition.recognizer import Recognizer
-from edge.recognition.types import Face, Floats, Image
+from edge.recognition.types import Face, Floats, Image, Probe
 from trainer.bench.data import PAIR_LISTS, FaceData, open_data, sample
 from trainer.bench.judge import judge
 from trainer.bench.nearest import nearest_to_centre
@@ -93,6 +93,11 @@ class FaceLine:
         height, width = pixels.shape[:2]
         place = nearest_to_centre((face.detection.box.centre for face in faces), width, height)
         return None if place is None else faces[place]
+
+    def probe(self, pixels: Image) -> Probe | None:
+        """That face with its quality and its embedding by the default embedder."""
+        face = self.face(pixels)
+        return None if face is None else self._line.probe(pixels, face)
 
 
 def embed_all(data: FaceData, paths: Sequence[str], line: FaceLine, candidates: Sequence[Candidate], seed: int) -> None:

@@ -127,7 +127,7 @@ def test_searching_the_halves_finds_more_small_faces_and_a_cut_face_is_no_second
         whole_alone += finds(square, head)
         assert len(found(frame)) <= 1
     assert with_halves >= 1.2 * whole_alone
-    assert with_halves >= 0.7 * len(places)
+    assert with_halves >= 0.6 * len(places)
 
 
 def test_while_somebody_is_near_no_time_is_spent_on_the_halves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ def test_a_description_that_is_of_no_blazeface_is_refused_by_name() -> None:
 
 def test_a_missing_detector_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     missing = tmp_path_factory.mktemp("models") / "blazeface.tflite"
-    with pytest.raises(ModelError, match="blazeface.tflite: No such file"):
+    with pytest.raises(ModelError, match=r"blazeface\.tflite: No such file"):
         Detector(replace(FULL, path=missing))
 
 

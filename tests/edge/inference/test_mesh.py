@@ -90,5 +90,5 @@ def test_a_rolled_face_is_turned_upright_before_the_mesh_sees_it() -> None:
 
 def test_a_description_that_is_of_no_mesh_is_refused_by_name() -> None:
     spec = load_manifest().models["blazeface_full"]
-    with pytest.raises(ModelError, match="blazeface_full.tflite: a face mesh gives 468 points"):
+    with pytest.raises(ModelError, match=r"blazeface_full\.tflite: a face mesh gives 468 points"):
         Mesh(spec)

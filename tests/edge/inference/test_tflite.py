@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def copied(tmp_path: Path, change: Callable[[bytes], bytes], *, honest: bool = F
     return replace(EMBEDDER, path=file, sha256=sha256_of(file) if honest else EMBEDDER.sha256)
 
 
-def with_input(**promise: object) -> ModelSpec:
+def with_input(**promise: Any) -> ModelSpec:
     return replace(EMBEDDER, inputs=(replace(EMBEDDER.inputs[0], **promise),))
 
 

@@ -40,7 +40,7 @@ def bilinear(pixels: Image, matrix: Matrix, size: tuple[int, int]) -> NDArray[np
     height, width = pixels.shape[:2]
 
     def at(row: NDArray[np.int_], column: NDArray[np.int_]) -> NDArray[np.float64]:
-        return pixels[row.clip(0, height - 1), column.clip(0, width - 1)].astype(np.float64)
+        return np.asarray(pixels[row.clip(0, height - 1), column.clip(0, width - 1)], np.float64)
 
     upper = at(top, left) * (1 - right_share) + at(top, left + 1) * right_share
     lower = at(top + 1, left) * (1 - right_share) + at(top + 1, left + 1) * right_share

@@ -13,7 +13,7 @@ from edge.recognition.scoring import Head
 from edge.recognition.types import Embedding, Exemplar, Projection
 from tests.fakes.probes import cosine_head, direction, plda_head
 
-HEADS = {"cosine": cosine_head(), "plda": plda_head()}
+HEADS: dict[str, Head] = {"cosine": cosine_head(), "plda": plda_head()}
 both_heads = pytest.mark.parametrize("head", HEADS.values(), ids=list(HEADS))
 
 

@@ -82,7 +82,8 @@ def test_what_is_black_or_white_is_clipped() -> None:
 
 def test_an_even_surface_has_no_sharpness_and_no_division_by_nothing() -> None:
     flat = measure(face_of("obama"), np.full((112, 112, 3), 90, np.uint8))
-    assert (flat.sharpness, flat.contrast, flat.brightness) == (0, 0, pytest.approx(90, abs=0.01))
+    assert (flat.sharpness, flat.contrast) == (0, 0)
+    assert flat.brightness == pytest.approx(90, abs=0.01)
 
 
 def test_the_background_around_the_face_is_not_measured() -> None:

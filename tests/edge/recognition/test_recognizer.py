@@ -9,6 +9,7 @@ from edge.recognition.align import Alignment
 from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.types import Box, Detection, Embedding, Face, Floats, Image, Known, LookAgain, Pose, Stranger
 from tests.fakes.line import embedder, face_of, only_probe, picture
+from tests.fakes.line import recognizer as the_line
 from tests.fakes.probes import GATE, Actor, active_model
 
 FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -125,10 +126,8 @@ def test_a_model_swaps_table_and_threshold_together() -> None:
 
 
 def test_night_views_of_a_face_are_poorer_pictures_of_the_same_person() -> None:
-    from tests.fakes.line import recognizer
-
     shown = only_probe(picture("obama"))
-    views = recognizer().night_views(picture("obama"), face_of("obama"), 6, np.random.default_rng(3))
+    views = the_line().night_views(picture("obama"), face_of("obama"), 6, np.random.default_rng(3))
     assert len(views) == 6
     assert max(view.embedding.norm for view in views) < shown.embedding.norm
     cosines = [float(np.dot(view.embedding.x, shown.embedding.x)) for view in views]
