@@ -173,6 +173,7 @@ def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
 
 
 def night_views(line: Recognizer) -> Callable[[Frame, Probe], list[View]]:
+    """What makes the degraded views of a shot as it is enrolled."""
     random = np.random.default_rng()
 
     def views(frame: Frame, probe: Probe) -> list[View]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge.durable import create_private, make_directory, publish_durably, shred, temporary_beside
 from edge.errors import StoreError
-from edge.template_schema import StorePaths, check_database, connect, explain, read_meta, reading, transaction
+from edge.template_schema import StorePaths, check_database, connect, explain, read_meta, reading, transaction, write_meta
 
 # ?1 and ?2 are JSON lists of people's and of exemplars' ids.
 _THEIRS = " exemplars WHERE person IN (SELECT value FROM json_each(?1)) OR id IN (SELECT value FROM json_each(?2))"
@@ -124,7 +124,8 @@ class Snapshots:
         Raises:
             OSError: it did not go.
         """
-        for suffix in ("", *_SIDE_FILES):
+        # Itself last: its number may then be given again, and a log that a crash left would be read into the new one.
+        for suffix in (*_SIDE_FILES, ""):
             shred(path.with_name(path.name + suffix))
 
     def _next_number(self) -> int:
@@ -172,6 +173,8 @@ def _scrub_database(path: Path, people: Collection[str], exemplars: Collection[s
         connection.execute("PRAGMA journal_mode = WAL")
         with transaction(connection, counted=False):
             items = delete_rows(connection, people, exemplars, wall_s=wall_s)
+            # If a crash keeps the store from erasing them, this one must not pass for holding all that the store does.
+            write_meta(connection, "changes", "0")
         # Back to one file; this moves the log into it and takes the log away.
         connection.execute("PRAGMA journal_mode = DELETE")
     return items

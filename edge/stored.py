@@ -14,6 +14,7 @@ from edge.errors import StoreError
 from edge.keys import DeviceKey, key_place, obtain_device_key
 from edge.receipts import Place
 from edge.settings.slices import StoreSettings
+from edge.template_repair import store_exists
 from edge.template_types import StoredPeople
 from edge.templates import TemplateStore
 
@@ -78,7 +79,9 @@ def reading_store(settings: StoreSettings) -> TemplateStore:
 
 def _key(settings: StoreSettings) -> DeviceKey:
     place = key_place(settings.key_file, folder_of(settings), os.environ)
-    return obtain_device_key(place, store_exists=_is_there(store_path(settings)))
+    with _explaining(folder_of(settings)):
+        encrypted = store_exists(store_path(settings))  # a snapshot counts: no new key would open it
+    return obtain_device_key(place, store_exists=encrypted)
 
 
 def _is_there(path: Path) -> bool:

@@ -43,6 +43,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE gone (id TEXT PRIMARY KEY, wall_s REAL NOT NULL) STRICT, WITHOUT ROWID",
         "CREATE TABLE erasures (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT",
     ),
+    # Who was merged into somebody is asked at each enrollment, which costs the same however many people there are.
+    ("CREATE INDEX people_merged_into ON people (merged_into)",),
 )
 """Statements that lead from schema i to schema i + 1. Entries are only ever added."""
 

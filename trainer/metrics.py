@@ -156,7 +156,8 @@ def threshold_at_fpir(strangers: NDArray[np.floating[Any]], fpir: float) -> floa
 
 def fpir_at(strangers: NDArray[np.floating[Any]], threshold: float) -> float:
     """The share of strangers who are named at a threshold, 0..1."""
-    return float((strangers >= threshold).mean())
+    # Beside float32 numpy rounds the threshold as well, and takes the one just below it for it.
+    return float((strangers.astype(np.float64) >= threshold).mean())
 
 
 def fnir_interval(

@@ -20,6 +20,7 @@ _STYLE = (
     "table{border-collapse:collapse;margin:1rem 0}"
     "th,td{padding:.25rem .8rem;border-bottom:1px solid #d6dde4;text-align:right}"
     "th:first-child,td:first-child{text-align:left}.bar{display:inline-block;height:.7em;background:#3b76b0}"
+    "figure{margin:1.5rem 0}svg{max-width:100%;height:auto}"
 )
 
 
@@ -33,17 +34,21 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a small sample, under a minute; not for publishing")
 
 
-def deliver(report: BenchReport, arguments: argparse.Namespace) -> None:
+def deliver(
+    report: BenchReport, arguments: argparse.Namespace, *, table: Sequence[Row] | None = None, plots: Sequence[str] = ()
+) -> None:
     """Print the table and write the files that were asked for.
+
+    table: what is printed where all rows are too many to read. plots: SVG elements for the page.
 
     Raises:
         DoorwardError: a file cannot be written.
     """
-    print(as_text(report))
+    print(as_text(report, table))
     if arguments.json:
         _write(arguments.json, report.to_json())
     if arguments.html:
-        _write(arguments.html, as_html(report))
+        _write(arguments.html, as_html(report, plots))
 
 
 def progress(text: str) -> None:
@@ -51,21 +56,25 @@ def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def as_text(report: BenchReport) -> str:
-    """The report for a terminal: machine, a table of the rows, the summary, the notes."""
+def as_text(report: BenchReport, table: Sequence[Row] | None = None) -> str:
+    """The report for a terminal: machine, a table of the rows or another that tells them, the summary, the notes."""
     head = f"{report.bench}  Doorward {report.version} ({report.commit})"
     lines = [head, "  ".join(f"{key}: {_shown(value)}" for key, value in report.machine.items()), ""]
-    lines += _table(report.rows)
+    lines += _table(report.rows if table is None else table)
     lines += ["", *(f"{key:<28} {_shown(value):>10}" for key, value in report.summary.items())]
     return "\n".join([*lines, *(f"note: {note}" for note in report.notes)])
 
 
-def as_html(report: BenchReport) -> str:
-    """The report as one self-contained page; each value has a bar, to scale with the rows of its unit."""
+def as_html(report: BenchReport, plots: Sequence[str] = ()) -> str:
+    """The report as one self-contained page; each value has a bar, to scale with the rows of its unit.
+
+    plots: SVG elements, shown above the rows.
+    """
     columns = _columns(report.rows)
     title = html.escape(f"Doorward {report.version}: {report.bench}")
     tables = [
         _html_pairs("Summary", report.summary),
+        *(f"<figure>{plot}</figure>" for plot in plots),
         f"<h2>Rows</h2><table>{_html_row('th', [*columns, ''])}{''.join(_bars(report.rows, columns))}</table>",
         _html_pairs("Machine", {**report.machine, "commit": report.commit}),
         _html_pairs("Settings", report.settings),

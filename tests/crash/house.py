@@ -1,17 +1,17 @@
 """A seeded script of changes to a template store, and what the store must tell after each of them.
 
-`House` is the model: plain values, changed by `after` alone. `choose` makes up the next change, `carry_out` does it to a
-real store, `look` reads a real store in the model's form, and `difference` compares the two. When to do what, and what
-kills the process meanwhile, is left to the others of this folder.
+`House` is the model: plain values, changed by `after` alone. `choose` makes up the next change, `carry_out` does it to
+a real store, `look` reads a real store in the model's form, and `difference` compares the two. When to do what, and
+what kills the process meanwhile, is left to the others of this folder.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from edge.receipts import Receipt
 from edge.template_codec import dequantize, quantize
@@ -100,61 +100,44 @@ class Look:
 
 def choose(house: House, dice: random.Random) -> Change:
     """The next change: the house fills and empties, and every verb comes up that has somebody to be done to."""
-    holders = house.holders()
     fewest = 2 if dice.random() < 0.97 else 0
     if len(house.people) <= fewest:
         return _enrollment(house, dice)
-    growing = 3 if len(house.people) < _CROWDED else 1
-    weights: dict[Verb, int] = {"enroll": growing, "add": 2, "rename": 2, "erase": 2, "undo": 1, "reject": 1}
-    if len(holders) > 1:
-        weights["merge"] = 2
+    holders = house.holders()
     merged = [person for person, known in house.people.items() if known.merged_into is not None]
-    if merged:
-        weights["unmerge"] = 1
-    verb = dice.choices(list(weights), list(weights.values()))[0]
-    match verb:
-        case "enroll":
-            return _enrollment(house, dice)
-        case "add":
-            return Change("add", dice.choice(holders), pictures=(house.next_picture,))
-        case "rename":
-            return Change("rename", dice.choice(holders), name=dice.choice(_NAMES))
-        case "merge":
-            source, into = dice.sample(holders, 2)
-            return Change("merge", source, into)
-        case "unmerge":
-            return Change("unmerge", dice.choice(merged))
-        case "reject":
-            several = [kept for known in house.people.values() for kept in known.pictures if len(known.pictures) > 1]
-            return Change("reject", pictures=(dice.choice(several),)) if several else _enrollment(house, dice)
-        case "erase":
-            return Change("erase", dice.choice(holders))
-        case _:
-            return Change("undo")
+    spare = [kept for known in house.people.values() for kept in known.pictures if len(known.pictures) > 1]
+    options: list[tuple[int, Callable[[], Change]]] = [
+        (3 if len(house.people) < _CROWDED else 1, lambda: _enrollment(house, dice)),
+        (2, lambda: Change("add", dice.choice(holders), pictures=(house.next_picture,))),
+        (2, lambda: Change("rename", dice.choice(holders), name=dice.choice(_NAMES))),
+        (2 if len(holders) > 1 else 0, lambda: _merging(dice.sample(holders, 2))),
+        (1 if merged else 0, lambda: Change("unmerge", dice.choice(merged))),
+        (1 if spare else 0, lambda: Change("reject", pictures=(dice.choice(spare),))),
+        (2, lambda: Change("erase", dice.choice(holders))),
+        (1, lambda: Change("undo")),
+    ]
+    make = dice.choices([make for _, make in options], [weight for weight, _ in options])[0]
+    return make()
 
 
 def after(house: House, change: Change, person: str) -> House:
     """The house when the change was done. person: the id that an enrollment was given; else of no meaning."""
     match change.verb:
         case "enroll":
-            return _enrolled(house, change, person)
+            done = _enrolled(house, change, person)
         case "add":
-            known = house.people[change.person]
-            grown = replace(known, pictures=(*known.pictures, *change.pictures))
-            last = Last(change.person, change.pictures, new_person=False)
-            return replace(_with(house, change.person, grown), last=last, next_picture=max(change.pictures) + 1)
+            done = _added(house, change)
         case "rename":
-            known = house.people[change.person]
-            return _with(house, change.person, replace(known, name=change.name or "", verified=True))
+            done = _with(house, change.person, name=change.name or "", verified=True)
         case "merge" | "unmerge":
-            known = house.people[change.person]
-            return _with(house, change.person, replace(known, merged_into=change.other or None))
+            done = _with(house, change.person, merged_into=change.other or None)
         case "erase":
-            return _without(house, house.group(change.person))
+            done = _without(house, house.group(change.person))
         case "reject":
-            return replace(_without_pictures(house, change.pictures), last=None)
+            done = replace(_without_pictures(house, change.pictures), last=None)
         case "undo":
-            return _undone(house)
+            done = _undone(house)
+    return done
 
 
 def carry_out(store: TemplateStore, change: Change) -> tuple[str, Receipt | None]:
@@ -254,15 +237,25 @@ def _enrollment(house: House, dice: random.Random) -> Change:
     return Change("enroll", name=name, pictures=tuple(range(first, first + dice.randint(1, 3))))
 
 
+def _merging(two: list[str]) -> Change:
+    return Change("merge", two[0], two[1])
+
+
 def _enrolled(house: House, change: Change, person: str) -> House:
     name = change.name or f"Person {house.next_name}"
-    known = Known(name, change.name is not None, change.pictures)
     return replace(
-        _with(house, person, known),
+        house,
+        people={**house.people, person: Known(name, change.name is not None, change.pictures)},
         last=Last(person, change.pictures, new_person=True),
         next_picture=max(change.pictures) + 1,
         next_name=house.next_name + (change.name is None),
     )
+
+
+def _added(house: House, change: Change) -> House:
+    grown = _with(house, change.person, pictures=(*house.people[change.person].pictures, *change.pictures))
+    last = Last(change.person, change.pictures, new_person=False)
+    return replace(grown, last=last, next_picture=max(change.pictures) + 1)
 
 
 def _undone(house: House) -> House:
@@ -278,8 +271,8 @@ def _undone(house: House) -> House:
     return _without(replace(house, people=parted), [gone])
 
 
-def _with(house: House, person: str, known: Known) -> House:
-    return replace(house, people={**house.people, person: known})
+def _with(house: House, person: str, **changed: Any) -> House:
+    return replace(house, people={**house.people, person: replace(house.people[person], **changed)})
 
 
 def _without(house: House, people: list[str]) -> House:

@@ -98,8 +98,19 @@ def strace_missing() -> str | None:
 def record(folder: Path, seed: int, changes: int) -> list[Call]:
     """Let a worker do so many changes to a new store in `folder`, and answer its calls that touch that folder."""
     log = folder.with_name(f"{folder.name}.strace")
-    command = ["strace", "-xx", "-s", str(_LONGEST_WRITE), "-e", f"trace={_TRACED}", "-e", "signal=none", "-o", log]
-    worker = [sys.executable, "-m", "tests.crash.worker", folder, str(seed), str(changes)]
+    command = [
+        "strace",
+        "-xx",
+        "-s",
+        str(_LONGEST_WRITE),
+        "-e",
+        f"trace={_TRACED}",
+        "-e",
+        "signal=none",
+        "-o",
+        str(log),
+    ]
+    worker = [sys.executable, "-m", "tests.crash.worker", str(folder), str(seed), str(changes)]
     subprocess.run([*command, *worker], cwd=_ROOT, check=True, stdout=subprocess.DEVNULL, timeout=600)
     try:
         with log.open(encoding="ascii") as lines:
@@ -122,7 +133,7 @@ class Reader:
         ValueError: a line, or a call to a file of the folder, that is not understood.
         """
         for line in lines:
-            if line.startswith("+++") or line.startswith("---"):
+            if line.startswith(("+++", "---")):
                 continue
             match = _LINE.fullmatch(line.rstrip("\n"))
             if match is None:

@@ -122,7 +122,7 @@ def _arm(store: TemplateStore, kill: SelfKill) -> None:
     if kill.aim == "statement":
         store.session.connection.set_progress_handler(_kill_myself, max(1, kill.count))
     elif kill.aim == "fsync":
-        os.fsync = _killing_at(kill.count, os.fsync)
+        setattr(os, "fsync", _killing_at(kill.count, os.fsync))  # noqa: B010 - to the checker, a function is no variable
 
 
 def _killing_at(count: int, fsync: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -21,6 +21,8 @@ mirror() {
 unpack() {
     local arch=$1 suite=$2 root=$3 packages=$4 debian name sources=()
     shift 4
+    command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
+    [ -z "$(ls -A "$root" 2>/dev/null)" ] || die "$root: not empty, and no finished root; name another folder"
     debian=$(mirror)
     for name in "$suite" "$@"; do sources+=("deb $debian $name main"); done
     mmdebstrap --quiet --architectures="$arch" --variant=extract \

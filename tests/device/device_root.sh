@@ -16,14 +16,17 @@ REPOSITORY=$(cd "$HERE/../.." && pwd)
 usage() { sed -n '5,7s/^# *//p' "$0" >&2; exit 2; }
 
 build() {
-    local arch=$1 suite=$2 root=$3 version requirements
+    local arch=$1 suite=$2 root=$3 host machine version wanted
     [ ! -e "$root/$APP/numpy" ] || { echo "$root: already built" >&2; return 0; }
     case $suite in bookworm) version=3.11 ;; trixie) version=3.13 ;; *) die "$suite: build bookworm or trixie" ;; esac
-    mapfile -t requirements < <(requirements "$(machine_of "$arch")" "$version")
-    [ "${#requirements[@]}" -gt 0 ] || die "pyproject.toml names no dependencies"
+    machine=$(machine_of "$arch")
+    host=$(dpkg --print-architecture)
+    [ "$arch" = "$host" ] || [ "$arch" = arm64 ] || die "$arch: on $host, $host and arm64 alone can be run"
+    wanted=$(requirements "$machine" "$version")
+    mapfile -t wanted <<<"$wanted"
     unpack "$arch" "$suite" "$root" zlib1g
-    [ "$arch" = "$(dpkg --print-architecture)" ] || fetch_emulator "$arch" "$root"
-    wheels "$root" "$arch" "$version" "${requirements[@]}"
+    [ "$arch" = "$host" ] || fetch_emulator "$root"
+    wheels "$root" "$arch" "$version" "${wanted[@]}"
 }
 
 # pip takes `--python-version` for choosing wheels, and its own version for markers, so that markers are resolved here.
@@ -42,8 +45,7 @@ END
 
 # Debian 13's, wherever it is run: LiteRT crashes in that of Debian 12, version 7.2.
 fetch_emulator() {
-    local arch=$1 root=$2 folder
-    [ "$arch" = arm64 ] || die "$arch: arm64 alone can be emulated"
+    local root=$1 folder
     folder=$(mktemp -d)
     mmdebstrap --quiet --variant=extract --include=qemu-user trixie "$folder" "deb $(mirror) trixie main"
     cp "$folder/usr/bin/qemu-aarch64" "$root/$EMULATOR"

@@ -32,7 +32,8 @@ PICTURES = Path(next(iter(edge.demo.__path__))) / "pictures"
 ENROLLED = {"A": ("obama.jpg", "obama3.jpg"), "B": ("biden.jpg",)}
 # Somebody enrolled, in a picture that was not, and somebody whom nobody enrolled.
 WALK_UP = ("obama2.jpg", "astronaut.jpg")
-SECONDS, PAUSE_S, FRAMES_PER_SECOND = 3.0, 0.5, 2.0
+# Quick, since every frame is costly where it is emulated; at half the frames people move too far between two of them.
+SECONDS, PAUSE_S, FRAMES_PER_SECOND = 3.0, 0.25, 4.0
 
 
 def main() -> None:

@@ -32,8 +32,10 @@ HERE = "this machine"
 
 def missing(variable: str) -> str:
     root = os.environ.get(variable, "")
+    if not any(os.environ.get(name) for name in ROOTS):
+        return f"none of {', '.join(ROOTS)} names a root; make one with tests/device/device_root.sh build"
     if not root:
-        return f"{variable} names no root; make one with tests/device/device_root.sh build"
+        return f"{variable} names no root"
     if not (Path(root) / "opt/app/numpy").is_dir():
         return f"{root} is no root of tests/device/device_root.sh"
     if os.geteuid() != 0 or not shutil.which("unshare"):
@@ -70,7 +72,7 @@ def told(place: str) -> Answer:
     if place == HERE:
         return told_here(RUNTIME)
     with PROGRAM.open("rb") as program:
-        command = [SCRIPT, "run", os.environ[place], "python3", "-"]
+        command = [str(SCRIPT), "run", os.environ[place], "python3", "-"]
         done = subprocess.run(command, stdin=program, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr
     return parsed(done.stdout)

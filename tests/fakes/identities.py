@@ -100,9 +100,9 @@ class Difference:
         ]
 
 
-# Twice the largest that was measured between x86-64 and arm64 by either runtime, and between the runtimes on each: their
-# int8 kernels round differently, layer by layer. To compare: a known face scores 17 to 51 here, the threshold is -7.6.
-OTHER_KERNELS = Difference(score=9.0, best=8.0, threshold=0.3, angle=0.05, norm=0.1)
+# Twice the largest that was measured between x86-64 and arm64, by either runtime, and between the runtimes: their int8
+# kernels round differently, layer by layer. To compare: a known face scores 17 to 51 here, the threshold is -7.6.
+OTHER_KERNELS = Difference(score=8.0, best=7.0, threshold=0.8, angle=0.03, norm=0.1)
 # The same kernels under another Python and numpy differ in the last bits of sums.
 SAME_KERNELS = Difference(score=1e-3, best=1e-3, threshold=1e-3, angle=1e-5, norm=1e-5)
 

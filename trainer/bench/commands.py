@@ -9,6 +9,7 @@ from typing import Any
 
 from edge.contract.bench_output import add_output_options
 from edge.inference.spec import SHIPPED
+from trainer.bench.enroll import run_enroll
 from trainer.bench.pairs import run_pairs
 from trainer.bench.peers import run_peers
 from trainer.embedder.sources import default_cache
@@ -20,6 +21,7 @@ def add_bench_commands(subparsers: Any) -> None:
     names = bench.add_subparsers(title="benchmarks", dest="bench", required=True, metavar="NAME")
     _add_pairs(names)
     _add_peers(names)
+    _add_enroll(names)
 
 
 def _add_pairs(names: Any) -> None:
@@ -48,6 +50,11 @@ def _add_peers(names: Any) -> None:
         "--peer-node", type=Path, metavar="DIR", help="folder whose node_modules has face-api and its WASM backend"
     )
     parser.set_defaults(run=run_peers)
+
+
+def _add_enroll(names: Any) -> None:
+    parser = _add(names, "enroll", "people enrolled session by session: forgetting, misses, false alarms, time to wait")
+    parser.set_defaults(run=run_enroll)
 
 
 def _add(names: Any, name: str, what: str) -> argparse.ArgumentParser:

@@ -24,12 +24,13 @@ class RawCosine(CentredCosine):
         super().__init__(embedder_id, np.zeros_like(mean), covariance)
         self.id = "raw-cosine"
         self._cohort_mean = mean.astype(np.float64)
-        self._cohort_covariance = covariance.astype(np.float64)
+        values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+        self._spread = vectors * np.sqrt(values.clip(0))  # rounded numbers may give a variance just below 0
 
     def strangers(self, count: int, seed: int) -> list[Projection]:
-        random = np.random.default_rng(seed)
-        drawn = random.multivariate_normal(self._cohort_mean, self._cohort_covariance, count, method="eigh")
-        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        normal = np.random.default_rng(seed).standard_normal((count, len(self._cohort_mean)))
+        drawn = self._cohort_mean + normal @ self._spread.T
+        drawn /= np.maximum(np.linalg.norm(drawn, axis=1, keepdims=True), 1e-12)
         return [Projection(row, 1.0) for row in drawn.astype(np.float32)]
 
 

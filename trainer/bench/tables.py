@@ -22,12 +22,14 @@ from trainer.metrics import Searches, threshold_at_fpir
 class OpenTable:
     """A table with everybody who came before it.
 
-    searches: by those enrolled. strangers: `(S,)` best scores of those who are not.
+    searches: by those enrolled. strangers: `(S,)` best scores of a list's. others: `(O,)` best scores of those who
+        were enrolled elsewhere, several pictures each.
     """
 
     gallery: Gallery
     searches: Searches
     strangers: NDArray[np.float64]
+    others: NDArray[np.float64]
 
     def own_threshold(self, target_fpir: float) -> float:
         """As the door that has this table sets it, from strangers drawn from the head."""
@@ -54,18 +56,16 @@ class Scored:
 
     def whole(self, name: str) -> OpenTable:
         """Everybody enrolled, against a list of strangers. Somebody who could not be enrolled is missed by all."""
-        return OpenTable(
-            self.gallery, searches(self.probes, self.gallery.people, self.album), _best(self.strangers[name])
-        )
+        return self.part(name, np.arange(len(self.album.people)))
 
     def part(self, name: str, people: NDArray[np.intp]) -> OpenTable:
-        """Some of the people enrolled; the probes of all others are strangers too. people: places in the album."""
+        """Some of the people enrolled, against a list of strangers. people: places in the album."""
         names = [self.album.people[place].person for place in people]
         columns = [self.gallery.people.index(person) for person in names if person in self.gallery]
         table = Gallery(self.gallery.head, tuple(self.gallery.people[c] for c in columns), self.gallery.rows[columns])
         scores, theirs = self.probes[:, columns], np.isin(self.album.owners, people)
-        strangers = np.concatenate([_best(self.strangers[name][:, columns]), _best(scores[~theirs])])
-        return OpenTable(table, searches(scores, table.people, self.album).of(theirs), strangers)
+        found = searches(scores, table.people, self.album).of(theirs)
+        return OpenTable(table, found, _best(self.strangers[name][:, columns]), _best(scores[~theirs]))
 
     def real_threshold(self, name: str, target_fpir: float) -> float:
         """What a list of real strangers would set, for comparison."""
