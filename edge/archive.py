@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from edge.archive_format import ArchiveError, ScryptCost, decrypt, encrypt
 from edge.durable import fsync_directory
@@ -75,7 +75,7 @@ def export_people(
     return Exported(counts[0], counts[1], tuple(damage))
 
 
-def import_people(store: TemplateStore, path: Path, passphrase: str, *, revive: bool = False) -> AddedRecords:
+def import_people(store: TemplateStore, source: BinaryIO, passphrase: str, *, revive: bool = False) -> AddedRecords:
     """Take in everybody of an archive who is not there yet, all or nobody; doing it again changes nothing.
 
     revive: take in also people that were erased here.
@@ -85,15 +85,7 @@ def import_people(store: TemplateStore, path: Path, passphrase: str, *, revive: 
         ArchiveError: damaged, cut off, or not an archive.
         StoreError: the store does not take it.
     """
-    try:
-        with path.open("rb") as file:
-            return take_in(store, _records(decrypt(file, passphrase)), revive=revive)
-    except ArchiveError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except StoreError:
-        raise
-    except OSError as error:
-        raise StoreError(f"{path}: cannot read the export: {error.strerror}") from None
+    return take_in(store, _records(decrypt(source, passphrase)), revive=revive)
 
 
 def _lines(records: Iterable[PersonRecord], wall_s: float, counts: list[int]) -> Iterator[bytes]:

@@ -87,11 +87,12 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
         roster = Roster(store, people, model)
         _tell_of_the_store([roster.unusable] if roster.unusable else [])
         inbox: Inbox[Command] = Inbox()
+        # Before the link, so that it is stopped after it: a driver that hangs must not hold up what is to be sent.
+        capture = _capture(settings, given.camera or camera_for(settings.camera), clock, stack)
         post = _post(settings, inbox, stack)
         panel = given.panel or panel_for(pins_of(settings.panel))
         panel.start(lambda press: _handed_in(inbox, press))
         stack.callback(panel.stop)
-        capture = _capture(settings, given.camera or camera_for(settings.camera), clock, stack)
         parts = _Parts(settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer)
         daemon = _daemon(parts)
         control = ControlServer(control_path(settings.store), inbox.put)

@@ -144,7 +144,7 @@ class Desk:
     def _enroll_pictures(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("enroll_pictures", EnrollPictures, data)
         shots, skipped = self._shots(asked.pictures)
-        if shots and (other := stranger_among(shots)):
+        if shots and (other := stranger_among(shots, self._roster.model.gallery.head)):
             raise RefusedError(f"{other.picture}: {other.reason}; nobody was enrolled")
         if not shots:
             raise RefusedError("no picture will do; nobody was enrolled: " + "; ".join(skipped))

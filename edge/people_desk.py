@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from edge.contract.codec import JsonObject, between, chars, from_object
@@ -130,10 +129,7 @@ class PeopleDesk:
             content = base64.b64decode(asked.content, validate=True)
         except (binascii.Error, ValueError) as error:
             raise RefusedError("people_import: its content is not base64") from error
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "export")
-            file.write_bytes(content)
-            added = self._roster.take_in(file, asked.passphrase, revive=asked.revive)
+        added = self._roster.take_in(io.BytesIO(content), asked.passphrase, revive=asked.revive)
         return {
             "people": added.people,
             "exemplars": added.exemplars,

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from edge.recognition.recognizer import ActiveModel, Recognizer
+from edge.recognition.scoring import Head, resemblance
 from edge.recognition.types import Image, Probe
 from edge.template_types import NewExemplar, View
 
 # A face so much narrower than the largest stands in the background.
 _BACKGROUND_WIDTH = 0.6
-# 99.9 % of pairs of different people lie under 0.40 in raw cosine (LFW): two pictures below it show two people.
-_SAME_PERSON_COSINE = 0.40
+# Of `scoring.resemblance`: 99 % of two pictures of one person, years apart, lie above, 99 % of two people's below.
+_SAME_PERSON = 0.36
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,11 @@ def shot_of(name: str, pixels: Image, line: Recognizer) -> Probe | PictureRefuse
     return main if refusal is None else PictureRefused(name, f"the face is {refusal.replace('_', ' ')}")
 
 
-def stranger_among(shots: Sequence[tuple[str, Probe]]) -> PictureRefused | None:
+def stranger_among(shots: Sequence[tuple[str, Probe]], head: Head) -> PictureRefused | None:
     """The first picture that shows somebody else than the first does."""
     first_name, first = shots[0]
     for name, shot in shots[1:]:
-        if float(np.dot(first.embedding.x, shot.embedding.x)) < _SAME_PERSON_COSINE:
+        if resemblance(head, first.embedding, shot.embedding) < _SAME_PERSON:
             return PictureRefused(name, f"shows somebody else than {first_name}")
     return None
 

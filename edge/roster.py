@@ -6,7 +6,7 @@ Adding somebody touches their row and the table's threshold alone. One thread ow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import BinaryIO
 
 from edge.archive import import_people
 from edge.events import PersonLabel
@@ -107,7 +107,7 @@ class Roster:
         person = self._store.reject_exemplar(exemplar, wall_s=wall_s)
         return self._took(person) if person is not None else None
 
-    def take_in(self, archive: Path, passphrase: str, *, revive: bool) -> AddedRecords:
+    def take_in(self, archive: BinaryIO, passphrase: str, *, revive: bool) -> AddedRecords:
         """People of an export; see `import_people`."""
         added = import_people(self._store, archive, passphrase, revive=revive)
         self._reread()

@@ -16,7 +16,16 @@ from pathlib import Path
 
 from edge.durable import create_private, make_directory, publish_durably, shred, temporary_beside
 from edge.errors import StoreError
-from edge.template_schema import StorePaths, check_database, connect, explain, read_meta, reading, transaction, write_meta
+from edge.template_schema import (
+    StorePaths,
+    check_database,
+    connect,
+    explain,
+    read_meta,
+    reading,
+    transaction,
+    write_meta,
+)
 
 # ?1 and ?2 are JSON lists of people's and of exemplars' ids.
 _THEIRS = " exemplars WHERE person IN (SELECT value FROM json_each(?1)) OR id IN (SELECT value FROM json_each(?2))"

@@ -212,11 +212,12 @@ def clean_name(text: str) -> str:
     Raises:
         StoreRefusedError: empty, longer than 64 characters, or with characters that cannot be shown.
     """
-    name = " ".join(unicodedata.normalize("NFC", text).split())
+    text = unicodedata.normalize("NFC", text).strip()
+    if any(unicodedata.category(letter) in {"Cc", "Cs", "Co", "Cn"} for letter in text):
+        raise StoreRefusedError("a person's name may not hold control characters, line breaks or tabs")
+    name = " ".join(text.split())
     if not name:
         raise StoreRefusedError("a person's name may not be empty")
     if len(name) > LONGEST_NAME:
         raise StoreRefusedError(f"a person's name may have {LONGEST_NAME} characters, this one has {len(name)}")
-    if any(unicodedata.category(letter) in {"Cc", "Cs", "Co", "Cn"} for letter in name):
-        raise StoreRefusedError("a person's name may not hold control characters")
     return name

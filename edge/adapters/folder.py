@@ -12,7 +12,7 @@ from edge.errors import PictureError
 from edge.ports import Clock
 from edge.recognition.types import Frame
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("doorward.camera")  # of `edge.log`, so that its level holds
 
 
 class FolderCamera:

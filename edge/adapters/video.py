@@ -20,7 +20,7 @@ from edge.errors import CameraError
 from edge.ports import Clock
 from edge.recognition.types import Frame, Image
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("doorward.camera")  # of `edge.log`, so that its level holds
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from edge.adapters.control import MAX_BYTES
 from edge.archive import export_people
 from edge.ask import ask
 from edge.commands import JSON_SCHEMA
@@ -22,6 +23,7 @@ from edge.settings import Settings, load_settings
 from edge.stored import reading_store
 
 _HEADINGS = ("id", "name", "verified", "pictures", "enrolled", "last seen")
+_LARGEST_ARCHIVE = MAX_BYTES // 4 * 3 - 4096  # what fits into a request in base64, with room for the rest of it
 _Answer = Mapping[str, Any]
 _Verb = Callable[[argparse.Namespace, Settings], _Answer]
 _PERSON = ("person", {"metavar": "PERSON", "help": "an id or a name"})
@@ -85,12 +87,23 @@ def _export(arguments: argparse.Namespace, settings: Settings) -> _Answer:
 
 
 def _import(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    data = {"content": _archive(arguments.file), "passphrase": _passphrase(arguments, again=False)}
     try:
-        content = arguments.file.read_bytes()
+        return ask(settings, "people_import", data | {"revive": arguments.revive})
+    except RefusedError as error:
+        raise RefusedError(f"{arguments.file}: {error}") from error
+
+
+def _archive(file: Path) -> str:
+    """An export in base64."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST_ARCHIVE + 1)
     except OSError as error:
-        raise StoreError(f"{arguments.file}: cannot be read: {error.strerror}") from error
-    data = {"content": base64.b64encode(content).decode(), "passphrase": _passphrase(arguments, again=False)}
-    return ask(settings, "people_import", data | {"revive": arguments.revive})
+        raise StoreError(f"{file}: cannot be read: {error.strerror}") from error
+    if len(content) > _LARGEST_ARCHIVE:
+        raise StoreError(f"{file}: larger than {_LARGEST_ARCHIVE >> 20} MiB, so no export that can be taken in")
+    return base64.b64encode(content).decode()
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> _Answer:

@@ -9,18 +9,16 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from edge.recognition.quality import QualityGate
 from edge.recognition.recognizer import ActiveModel
+from edge.recognition.scoring import Head, resemblance
 from edge.recognition.strangers import StrangerMemory
 from edge.recognition.types import LookAgain, Probe, Stranger
 from edge.recognition.visit import Visit, VisitEvent
 
 # Boxes of one walking person overlap far more than this from frame to frame.
 _SAME_PLACE_IOU = 0.25
-# Raw cosines on LFW: 99.9 % of pairs of different people lie under 0.46 and 97.7 % under 0.30; 95 % of pairs of one
-# person over 0.55 and 99.8 % over 0.30, years apart.
+# Of `scoring.resemblance`; see there for how often pairs of pictures lie above and below.
 _SAME_FACE_COSINE = 0.5
 _OTHER_FACE_COSINE = 0.3
 
@@ -64,7 +62,7 @@ class Presence:
         """
         told = self._follow(model, now_s)
         told += self._end([v for v in self._visits if now_s - v.last_seen_s >= self._settings.visit_end_s], now_s)
-        seen = self._assign(now_s, probes)
+        seen = self._assign(now_s, probes, model)
         self._decide(seen, model, now_s)
         told += self._join(seen, now_s)
         return told + [event for visit in self._visits if (event := self._tell(visit, now_s))]
@@ -84,11 +82,11 @@ class Presence:
         self._decide(self._visits, model, now_s)
         return []
 
-    def _assign(self, now_s: float, probes: Sequence[Probe]) -> list[Visit]:
+    def _assign(self, now_s: float, probes: Sequence[Probe], model: ActiveModel) -> list[Visit]:
         """Each probe to the open visit that it continues, the likeliest pair first, or to a new one."""
         refusals = [self._gate.refusal(probe.quality, probe.embedding.norm) for probe in probes]
         pairs = [
-            (_likeness(visit, probe, good=refusals[number] is None), number, visit)
+            (_likeness(visit, probe, model.gallery.head, good=refusals[number] is None), number, visit)
             for number, probe in enumerate(probes)
             for visit in self._visits
         ]
@@ -180,14 +178,14 @@ class Presence:
         return told
 
 
-def _likeness(visit: Visit, probe: Probe, *, good: bool) -> float:
+def _likeness(visit: Visit, probe: Probe, head: Head, *, good: bool) -> float:
     """How well a probe continues a visit; 0 or less is not at all. A poor picture tells by its place alone."""
     overlap = visit.box.iou(probe.face.detection.box)
     near = overlap if overlap >= _SAME_PLACE_IOU else 0.0
     reference = visit.fused
     if not good or reference is None:
         return near
-    cosine = float(np.dot(reference.x, probe.embedding.x))
+    cosine = resemblance(head, reference, probe.embedding)
     if cosine >= _SAME_FACE_COSINE:
         return near + cosine
     return near if cosine >= _OTHER_FACE_COSINE else 0.0

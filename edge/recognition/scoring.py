@@ -56,6 +56,18 @@ def products(probes: Floats, rows: Floats) -> Floats:
     return np.asarray(np.einsum("pd,nd->pn", probes, rows), np.float32)
 
 
+def resemblance(head: Head, one: Embedding, other: Embedding) -> float:
+    """Cosine of two pictures as the head sees them: -1..1, nearly alike for every embedder.
+
+    Raw cosines are not: one embedder's pictures of different people reach 0.93. On LFW, as two heads of two embedders
+    see it: pairs of one person 99.8 % over 0.29 (0.33), 95 % over 0.56 (0.44); of different people 97.7 % under 0.30
+    (0.32), 99.9 % under 0.47 (0.54).
+    """
+    z, other_z = head.project(one).z, head.project(other).z
+    size = float(np.linalg.norm(z) * np.linalg.norm(other_z))
+    return float(np.dot(z, other_z)) / size if size > 0 else 0.0
+
+
 class CentredCosine:
     """Cosine after subtracting the mean face: what a door scores with until it has a learned head.
 

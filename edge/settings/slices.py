@@ -110,7 +110,7 @@ class RecognitionSettings(Slice):
         float,
         Key(
             "Share of strangers that may be taken for somebody known; with a smaller one, known people are missed more",
-            low=0.0001,
+            low=0.001,
             high=0.2,
         ),
     ] = 0.01
@@ -120,12 +120,17 @@ class RecognitionSettings(Slice):
     ] = 0.97
     min_face_px: Annotated[float, Key("Narrower faces are too small to tell", unit="px", low=16, high=400)] = 40.0
     min_sharpness: Annotated[
-        float, Key("Variance of the Laplacian of the aligned face, below which it is blurred", low=0, high=10000)
+        float,
+        Key(
+            "Variance of the Laplacian of the aligned face, brought to one contrast, below which it is blurred",
+            low=0,
+            high=10000,
+        ),
     ] = 20.0
     min_brightness: Annotated[
         float,
         Key("Mean grey level of the aligned face, below which it is too dark", unit="grey levels", low=0, high=255),
-    ] = 25.0
+    ] = 15.0
     max_brightness: Annotated[
         float,
         Key("Mean grey level of the aligned face, above which it is too bright", unit="grey levels", low=0, high=255),

@@ -83,9 +83,9 @@ def test_a_face_that_is_too_small_or_too_dark_is_refused_with_its_reason() -> No
 
 def test_somebody_else_among_the_pictures_is_found() -> None:
     same = [(name, shot(name)) for name in ("obama", "obama2", "obama3")]
-    assert stranger_among(same) is None
-    assert stranger_among(same[:1]) is None
-    found = stranger_among([*same, ("biden", shot("biden"))])
+    assert stranger_among(same, table().gallery.head) is None
+    assert stranger_among(same[:1], table().gallery.head) is None
+    found = stranger_among([*same, ("biden", shot("biden"))], table().gallery.head)
     assert found == PictureRefused("biden", "shows somebody else than obama")
 
 

@@ -252,8 +252,8 @@ def test_who_was_not_seen_for_long_is_told_and_an_unset_clock_tells_nothing(tmp_
         ("  Anna   Lena ", "Anna Lena"),
         ("Zoe\u0308", "Zo\u00eb"),
         ("李小龍", "李小龍"),
-        ("a\tb", "a b"),
-        ("x" * 100, "x" * 100),
+        ("a b\n", "a b"),
+        ("x" * 64, "x" * 64),
     ],
 )
 def test_a_name_is_kept_in_one_form(tmp_path: Path, text: str, kept: str) -> None:
@@ -261,7 +261,7 @@ def test_a_name_is_kept_in_one_form(tmp_path: Path, text: str, kept: str) -> Non
         assert store.add_person(text, pictures(1), wall_s=NOW).name == kept
 
 
-@pytest.mark.parametrize("text", ["", " \n ", "x" * 101, "a\0b", "a\x1b[2Jb", "\ud800"])
+@pytest.mark.parametrize("text", ["", " \n ", "x" * 65, "a\0b", "a\x1b[2Jb", "a\tb", "a\nb", "\ud800"])
 def test_what_is_no_name_is_refused_and_nobody_is_enrolled(tmp_path: Path, text: str) -> None:
     with open_store(tmp_path) as store:
         with pytest.raises(StoreRefusedError, match="a person's name may"):
