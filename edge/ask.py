@@ -17,9 +17,12 @@ from edge.contract.messages import Request, Response
 from edge.desk import Desk
 from edge.errors import RefusedError
 from edge.inference.tflite import runtime_name
+from edge.log import get_logger
 from edge.roster import Roster
 from edge.settings.slices import Settings
 from edge.stored import control_path, folder_of, open_store, outbox_path
+
+_log = get_logger("store")
 
 
 def ask(settings: Settings, verb: str, data: dict[str, Any], *, at_the_door: bool = False) -> JsonObject:
@@ -44,6 +47,8 @@ def _ask_the_store(settings: Settings, request: Request) -> Response:
     outbox = OutboxPlace(lambda person: erase_from_file(outbox_path(settings.store), person))
     with open_store(settings.store, places=[outbox]) as store:
         people = store.load()
+        for found in (*store.report, *people.repaired):
+            _log.warning("template store", found=found)
         head = head_for(settings.recognition)
         model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
         line = cache(lambda: recognizer(settings.recognition))

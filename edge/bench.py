@@ -47,7 +47,8 @@ _THREADS = (1, 2)
 _TABLES = (1, 100, 1000)  # people
 _TABLE = 100  # people of the whole way's table
 _STEPS = ("detect", "mesh", "align", "embed", *(f"score {size}" for size in _TABLES), "frame")
-_WARM_UP = 5
+# A runtime's helper threads go on spinning for some ms after their work, on the very cores that the next line needs.
+_SETTLE_S = 0.05
 _COLD_SECONDS = 120  # a Zero 2 W with a slow card needs some 20
 _VISITOR = "visitor"
 _NOTES = (
@@ -169,16 +170,15 @@ def watch_frames(
 ) -> None:
     """Send every frame through every line `rounds` times, each time in another order.
 
-    Numbers of threads take turns from frame to frame, so that whatever else the machine does falls on all alike.
+    Numbers of threads take turns from round to round, so that whatever else the machine does falls on all alike.
     """
     random = np.random.default_rng(seed)
-    if not seed:
-        _warm_up(lines, scenes[0].pixels, tables[_TABLE])
     for number in range(rounds):
-        for place, threads in _shuffled(random, len(scenes), lines):
-            lines[threads].see(scenes[place].pixels, tables[_TABLE], number)
-            for size, model in tables.items():
-                lines[threads].score(scenes[place].embedding, model, f"score {size}")
+        for line in _in_turns(random, lines, scenes[0].pixels, tables[_TABLE]):
+            for place in random.permutation(len(scenes)):
+                line.see(scenes[place].pixels, tables[_TABLE], number)
+                for size, model in tables.items():
+                    line.score(scenes[place].embedding, model, f"score {size}")
         progress(f"frames, order {seed + 1}: round {number + 1} of {rounds}")
 
 
@@ -187,11 +187,10 @@ def watch_nobody(
 ) -> None:
     """The same for frames in which nobody is, as most of a door's are."""
     random = np.random.default_rng(seed)
-    if not seed:
-        _warm_up(lines, frames[0], model)
     for number in range(rounds):
-        for place, threads in _shuffled(random, len(frames), lines):
-            lines[threads].see(frames[place], model, number)
+        for line in _in_turns(random, lines, frames[0], model):
+            for place in random.permutation(len(frames)):
+                line.see(frames[place], model, number)
 
 
 def cold_starts(scenes: Sequence[Scene], settings_file: Path | None, count: int) -> Iterator[dict[str, float]]:
@@ -213,18 +212,16 @@ def _people(scene: Scene, size: int) -> tuple[list[str], Floats]:
     return [_VISITOR, *(f"synthetic {n}" for n in range(size - 1))], np.vstack([scene.embedding.x[None], others])
 
 
-def _warm_up(lines: Mapping[int, TimedLine], pixels: Image, model: ActiveModel) -> None:
-    """The first inferences of a runtime set up its kernels; they are not counted."""
-    for line in lines.values():
-        for turn in range(_WARM_UP):
-            line.see(pixels, model, turn)
-        line.watch.clear()
-
-
-def _shuffled(random: np.random.Generator, frames: int, lines: Mapping[int, TimedLine]) -> Iterator[tuple[int, int]]:
-    for place in random.permutation(frames):
-        for threads in random.permutation(list(lines)):
-            yield int(place), int(threads)
+def _in_turns(
+    random: np.random.Generator, lines: Mapping[int, TimedLine], pixels: Image, model: ActiveModel
+) -> Iterator[TimedLine]:
+    """Every line once, in random order and each of them warm: a first look, which sets up kernels, is not counted."""
+    for threads in random.permutation(list(lines)):
+        line = lines[int(threads)]
+        time.sleep(_SETTLE_S)
+        with line.watch.paused():
+            line.see(pixels, model, 0)
+        yield line
 
 
 def _cold_start(arguments: list[str]) -> dict[str, float]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -38,10 +39,15 @@ class Stopwatch:
         self.times[step].append((time.perf_counter() - start) * 1000)
         return result
 
-    def clear(self) -> None:
-        """Forget what was measured, as after a warm-up."""
-        self.times.clear()
-        self.cpu_times.clear()
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done within is not noted, as a warm-up."""
+        kept = self.times, self.cpu_times
+        self.times, self.cpu_times = defaultdict(list), defaultdict(list)
+        try:
+            yield
+        finally:
+            self.times, self.cpu_times = kept
 
 
 class TimedLine:

@@ -6,7 +6,6 @@ Part of the composition root beside `cli.py`; what the line does is in `recognit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from edge.adapters.camera_options import CameraOptions
@@ -63,9 +62,18 @@ def recognizer(settings: RecognitionSettings, models: Path = SHIPPED) -> Recogni
     )
 
 
+def embedder_name(settings: RecognitionSettings, models: Path = SHIPPED) -> str:
+    """What the embedder in use is called in the manifest.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    return load_manifest(models).pick("embedder", settings.embedder).name
+
+
 def typical_norm(settings: RecognitionSettings, models: Path = SHIPPED) -> float | None:
     """The norm of a good picture's embedding by the embedder in use; None where it is not known."""
-    return _TYPICAL_NORMS.get(load_manifest(models).pick("embedder", settings.embedder).name)
+    return _TYPICAL_NORMS.get(embedder_name(settings, models))
 
 
 def camera_for(settings: CameraSettings, models: Path = SHIPPED) -> Camera:
@@ -73,6 +81,7 @@ def camera_for(settings: CameraSettings, models: Path = SHIPPED) -> Camera:
 
     Raises:
         CameraError: the URL is of no kind that is known.
+        ModelError: a walk-up's face cannot be looked for.
     """
     options = CameraOptions(
         width=settings.width,
@@ -82,15 +91,20 @@ def camera_for(settings: CameraSettings, models: Path = SHIPPED) -> Camera:
         mirror=settings.mirror,
         timeout_s=settings.timeout_s,
     )
-    return make_camera(settings.url, options, SystemClock(), find_face=face_finder(models))
+    find_face = face_finder(models) if settings.url.lower().startswith("walkup:") else None
+    return make_camera(settings.url, options, SystemClock(), find_face=find_face)
 
 
 def face_finder(models: Path = SHIPPED) -> FindFace:
-    """Where the largest face of a still picture is; the detector is loaded at the first call."""
-    detector = cache(lambda: Detector(load_manifest(models).pick("detector")))
+    """Where the largest face of a still picture is.
+
+    The detector is loaded here and not by the camera's thread: what other threads log meanwhile would be lost, since
+    standard error is closed to the runtime's chatter while a model is loaded.
+    """
+    detector = Detector(load_manifest(models).pick("detector"))
 
     def find(pixels: Image) -> Box | None:
-        found = detector().detect(pixels)
+        found = detector.detect(pixels)
         return face_of_eyes(found[0].eyes) if found else None
 
     return find

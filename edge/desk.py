@@ -31,7 +31,7 @@ from edge.ports import Clock
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.types import Probe
 from edge.roster import Roster
-from edge.template_types import Person
+from edge.template_types import Person, clean_name
 
 _log = get_logger("requests")
 _MOST_PICTURES = 20
@@ -143,6 +143,7 @@ class Desk:
 
     def _enroll_pictures(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("enroll_pictures", EnrollPictures, data)
+        clean_name(asked.name)  # before the pictures, which take longer
         shots, skipped = self._shots(asked.pictures)
         if shots and (other := stranger_among(shots, self._roster.model.gallery.head)):
             raise RefusedError(f"{other.picture}: {other.reason}; nobody was enrolled")

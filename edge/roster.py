@@ -5,10 +5,12 @@ Adding somebody touches their row and the table's threshold alone. One thread ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from edge.archive import import_people
+from edge.errors import StoreError
 from edge.events import PersonLabel
 from edge.receipts import Receipt
 from edge.recognition.gallery import Gallery
@@ -119,7 +121,8 @@ class Roster:
 
     def erase(self, person: str, wall_s: float) -> Receipt:
         """Everywhere; see `TemplateStore.erase`."""
-        receipt = self._store.erase(person, wall_s=wall_s)
+        with self._rereading_what_failed():
+            receipt = self._store.erase(person, wall_s=wall_s)
         self._lost(person)
         return receipt
 
@@ -130,7 +133,8 @@ class Roster:
 
     def undo(self, wall_s: float) -> Undone | None:
         """Take the last enrollment back; None when there is none."""
-        undone = self._store.undo_last_enrollment(wall_s=wall_s)
+        with self._rereading_what_failed():
+            undone = self._store.undo_last_enrollment(wall_s=wall_s)
         if undone is not None:
             self._reread()
         return undone
@@ -167,6 +171,16 @@ class Roster:
         self._people.pop(person, None)
         self.changed = True
         self._model = self._model.without(person)
+
+    @contextmanager
+    def _rereading_what_failed(self) -> Iterator[None]:
+        """An erasure that raises may be committed all the same, with its receipt alone still to be filed."""
+        try:
+            yield
+        except StoreError:
+            with suppress(StoreError):  # a disk that cannot even be read changes nothing of who is known
+                self._reread()
+            raise
 
     def _reread(self) -> None:
         """All of them: whoever was merged with the one who went has changed as well. Rows come out as they were."""

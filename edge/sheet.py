@@ -30,8 +30,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Closest:
-    """The other person whom a picture of somebody is most alike. margin: what is missing to the threshold; below 0 that
-    picture alone would be taken for the other.
+    """The other person whom a picture of somebody is most alike. margin: what is missing to the threshold; at 0 and
+    below, that picture reaches the threshold for the other too.
     """
 
     person: str
@@ -158,12 +158,13 @@ def _leave_one_out(gallery: Gallery, embeddings: Sequence[Embedding]) -> Iterato
 def _closest(
     person: str, embeddings: Sequence[Embedding], names: Mapping[str, str], model: ActiveModel
 ) -> Closest | None:
-    others = model.gallery.without(person)
-    if not embeddings or not len(others):
+    gallery = model.gallery
+    if not embeddings or len(gallery) < 2:
         return None
-    best = others.head.scores(others.rows, [others.head.project(e) for e in embeddings]).max(axis=0)
+    best = gallery.head.scores(gallery.rows, [gallery.head.project(e) for e in embeddings]).max(axis=0)
+    best[gallery.people.index(person)] = -np.inf
     place = int(np.argmax(best))
-    score, other = float(best[place]), others.people[place]
+    score, other = float(best[place]), gallery.people[place]
     return Closest(other, names[other], score, model.threshold - score)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.adapters.outbox_file import COLUMNS, Entry, connect, damaged, files, set_aside
+from edge.durable import shred
 from edge.errors import StoreError
 from edge.log import get_logger
 
@@ -187,7 +188,7 @@ class Outbox:
         if self._db is None:
             raise sqlite3.OperationalError(self._trouble or "closed")
         for path in files(damaged(self._path)):
-            path.unlink(missing_ok=True)
+            shred(path)
         gone = self._db.execute("DELETE FROM outbox WHERE person = ? RETURNING LENGTH(payload)", (person,)).fetchall()
         self._rows, self._bytes = self._rows - len(gone), self._bytes - sum(length for (length,) in gone)
         return len(gone), bool(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])

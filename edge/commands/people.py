@@ -17,9 +17,13 @@ from edge.adapters.control import MAX_BYTES
 from edge.archive import export_people
 from edge.ask import ask
 from edge.commands import JSON_SCHEMA
+from edge.compose import active_model, embedder_name, head_for
+from edge.durable import write_durably
 from edge.errors import RefusedError, StoreError
 from edge.receipts import read_receipt
 from edge.settings import Settings, load_settings
+from edge.sheet import sheet_numbers
+from edge.sheet_page import PageFacts, sheet_page
 from edge.stored import reading_store
 
 _HEADINGS = ("id", "name", "verified", "pictures", "enrolled", "last seen")
@@ -115,6 +119,20 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> _Answer:
     return {"receipt": receipt.number, "erased": ", ".join(receipt.people), "holds": "nothing of them was found"}
 
 
+def _sheet(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    with reading_store(settings.store) as store:
+        people = store.load()
+    head = head_for(settings.recognition)
+    model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
+    facts = PageFacts(settings.door.name or settings.door.id, embedder_name(settings.recognition), time.time())
+    page = sheet_page(sheet_numbers(people, model), facts)
+    try:
+        write_durably(arguments.out, page.encode())
+    except OSError as error:
+        raise StoreError(f"{arguments.out}: cannot be written ({error.strerror}); name another file") from error
+    return {"file": str(arguments.out), "people": len(people.people), "damage": people.damage}
+
+
 def _passphrase(arguments: argparse.Namespace, *, again: bool) -> str:
     """From the file that is named, else asked for; never from the command line, which others can see."""
     if arguments.passphrase_file is not None:
@@ -165,6 +183,16 @@ _VERBS: dict[str, tuple[str, list[tuple[str, dict[str, Any]]], _Verb]] = {
     ),
     "keep-exemplar": ("a picture under review is right", [_EXEMPLAR], _asking("exemplar_keep", "exemplar")),
     "reject-exemplar": ("a picture under review goes", [_EXEMPLAR], _asking("exemplar_reject", "exemplar")),
+    "sheet": (
+        "the gallery in numbers as one HTML page, without a picture",
+        [
+            (
+                "--out",
+                {"metavar": "FILE", "type": Path, "default": Path("people.html"), "help": "people.html if not said"},
+            )
+        ],
+        _sheet,
+    ),
     "export": ("everybody into an encrypted file", [_FILE, _SECRET], _export),
     "import": (
         "everybody of an exported file",
@@ -203,6 +231,8 @@ def _flat(answer: _Answer) -> list[tuple[str, Any]]:
     """Keys and values of an answer and of what is one level in it, for reading."""
     lines: list[tuple[str, Any]] = []
     for key, value in answer.items():
+        if key == "damage":
+            continue  # was told as a complaint
         if isinstance(value, Mapping):
             lines += [(name, inner) for name, inner in value.items() if name != "marks"]
         else:

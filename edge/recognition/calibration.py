@@ -42,7 +42,9 @@ class Ceiling:
 
     def with_person(self, gallery: Gallery, person: str) -> Ceiling:
         """After this person came or changed. gallery: the table as it is now."""
-        return self.without(gallery.without(person), person).raised_by(gallery, np.arange(len(self.best)), (person,))
+        # Somebody new held no stranger: a copy of the table without them would cost what the table costs.
+        before = self.without(gallery.without(person), person) if (self.whose == person).any() else self
+        return before.raised_by(gallery, np.arange(len(self.best)), (person,))
 
     def without(self, gallery: Gallery, person: str) -> Ceiling:
         """After this person went: only those who had scored against them are looked at again."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,13 @@ class Commands:
 
 
 @pytest.fixture
-def doorward(tmp_path: Path, capsys: Captured) -> Commands:
-    return Commands(tmp_path, capsys)
+def doorward(tmp_path: Path, capsys: Captured) -> Iterator[Commands]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield Commands(tmp_path, capsys)
+    root.handlers[:], root.level = before
+    logging.getLogger("doorward").setLevel(logging.NOTSET)
+    logging.captureWarnings(capture=False)
 
 
 def test_the_version_and_the_help_need_nothing(capsys: Captured) -> None:

@@ -218,7 +218,7 @@ def test_a_second_press_gives_it_up(tmp_path: Path) -> None:
 
 
 def test_an_enrollment_without_frames_times_out(tmp_path: Path) -> None:
-    shortest = EnrollmentSettings(shots=3, timeout_s=5.0, min_interval_s=0.1)
+    shortest = EnrollmentSettings(shots=3, timeout_s=1.0, min_interval_s=0.1)
     with hanging(tmp_path, shortest) as door, running(door):
         door.press()
         wait_until(lambda: states_of(door) == ["looking", "timed_out"], "the time is up")
@@ -340,7 +340,7 @@ def test_without_a_sponsor_a_press_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_name_and_no_embedding_gets_into_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"), door_in(settings_in(tmp_path), Film(film("obama"))) as door:
+    with caplog.at_level("INFO", logger="doorward"), door_in(settings_in(tmp_path), Film(film("obama"))) as door:
         enroll(door, "obama2", "Barack Obama")
         door.ask("people_show", b'{"data": {"person": "Barack Obama"}}')
         door.press()

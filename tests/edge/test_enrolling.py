@@ -278,7 +278,7 @@ def test_a_clock_that_was_never_set_is_told_of(door: Door) -> None:
 
 def test_the_log_says_what_happened_and_no_name(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     ada = Enrollee("Ada")
-    with caplog.at_level("DEBUG"):
+    with caplog.at_level("DEBUG", logger="doorward"):
         person = door.enroll(ada, "Ada Lovelace")
         door.enrolling.press(door.now_s)
         door.watch(ada)

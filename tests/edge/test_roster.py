@@ -15,7 +15,7 @@ from edge.recognition.types import Embedding
 from edge.roster import Roster, unusable
 from edge.templates import TemplateStore
 from tests.fakes.door import failing
-from tests.fakes.templates import EMBEDDER, NOW, open_store, picture, pictures, unit
+from tests.fakes.templates import EMBEDDER, NOW, open_store, outline, picture, pictures, unit
 
 DIM = 192
 OTHER_EMBEDDER = "d" * 64
@@ -77,12 +77,12 @@ def test_what_the_disk_does_not_take_changes_nothing(
     with open_store(tmp_path) as store:
         roster = roster_of(store)
         anna = roster.enroll("Anna", pictures(1), NOW, verified=True)
-        model, people = roster.model, dict(roster.people)
+        table, threshold, known = rows(roster), roster.model.threshold, outline(roster.people[anna.id])
         monkeypatch.setattr(store, method, failing(getattr(store, method)))
         with pytest.raises(StoreError, match="the disk is full"):
             change(roster, anna.id)
-        assert roster.model is model
-        assert roster.people == people
+        assert (rows(roster), roster.model.threshold) == (table, threshold)
+        assert [outline(person) for person in roster.people.values()] == [known]
 
 
 def test_a_name_goes_into_the_labels_and_is_found_in_any_case(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from edge import template_repair
 from edge.errors import StoreError
+from edge.template_rows import _GROUP
 from edge.template_schema import (
     MIGRATIONS,
     SCHEMA_VERSION,
@@ -65,6 +66,30 @@ def test_a_migration_keeps_the_people_and_moves_the_version(database: Path) -> N
         assert migrate(connection, NEXT) == 0
         check_database(connection, database, NEXT)
         assert (version_of(connection), read_meta(connection, "schema")) == (len(NEXT), str(len(NEXT)))
+
+
+def test_a_store_of_the_first_schema_is_opened_with_its_people_and_gets_its_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(tmp_path) as store:
+        store.add_person("Anna", pictures(1), wall_s=NOW)
+        before = outlines(store.load())
+    tamper(
+        tmp_path / "templates.db",
+        "DROP INDEX people_merged_into",
+        "PRAGMA user_version = 1",
+        "UPDATE meta SET value = '1' WHERE name = 'schema'",
+    )
+    with open_store(tmp_path) as store:
+        assert outlines(store.load()) == before
+        assert version_of(store.session.connection) == SCHEMA_VERSION
+
+
+def test_whom_somebody_was_merged_with_is_found_without_reading_everybody(database: Path) -> None:
+    with reading(database) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {_GROUP}", ("p_anna",))]
+    assert any("people_merged_into" in step for step in plan)
+    assert not any("SCAN people" in step for step in plan)
 
 
 def test_a_migration_that_fails_leaves_the_older_schema_whole(database: Path) -> None:

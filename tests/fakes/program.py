@@ -35,14 +35,15 @@ class Ran:
 class Program:
     """`doorward` with one settings file. Whatever it prints is kept and must hold no stack trace."""
 
-    def __init__(self, folder: Path, toml: str, *, package: Path = ROOT) -> None:
-        """package: the folder that holds `edge`."""
+    def __init__(self, folder: Path, toml: str, *, package: Path = ROOT, **environ: str) -> None:
+        """package: the folder that holds `edge`. environ: further variables of its environment."""
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
         self.settings = folder / "doorward.toml"
         self.settings.write_text(f'[store]\nfolder = "{self.state}"\n{toml}', encoding="utf-8")
         self._log = folder / "log"
         self._package = package
+        self._environ = environ
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def run(self, *arguments: str | Path, stdin: bytes = b"") -> Ran:
@@ -106,4 +107,4 @@ class Program:
 
     def _environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DOORWARD_")}
-        return kept | {"PYTHONUNBUFFERED": "1"}
+        return kept | {"PYTHONUNBUFFERED": "1"} | self._environ

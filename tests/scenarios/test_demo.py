@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -15,20 +16,22 @@ from tests.fakes.program import Program
 pytestmark = pytest.mark.scenario
 
 
-def brokers() -> int:
-    """Brokers of demonstrations that run on this machine."""
+def processes_that_name(folder: Path) -> int:
+    """Processes of this machine on whose command line a folder stands."""
     count = 0
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            count += b"doorward-broker-" in line.read_bytes()
+            count += os.fsencode(folder) in line.read_bytes()
         except OSError:  # it ended meanwhile
             continue
     return count
 
 
 def test_it_plays_its_story_and_may_be_played_again(mosquitto: None, tmp_path: Path) -> None:
-    doorward = Program(tmp_path, "")
-    folder, strip, before = tmp_path / "demo", tmp_path / "demo.png", brokers()
+    temporary = tmp_path / "temporary"  # the broker's configuration lies in it
+    temporary.mkdir()
+    doorward = Program(tmp_path, "", TMPDIR=str(temporary))
+    folder, strip = tmp_path / "demo", tmp_path / "demo.png"
     command = ("demo", "--fast", "--folder", folder, "--strip", strip)
     ran = doorward.run(*command)
     assert (ran.code, ran.err) == (0, "")
@@ -41,13 +44,14 @@ def test_it_plays_its_story_and_may_be_played_again(mosquitto: None, tmp_path: P
     assert picture.shape[1] > 1000
     assert 100_000 < strip.stat().st_size < 5_000_000
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10_000
-    assert brokers() == before
+    assert processes_that_name(temporary) == 0
 
     doorward.start(*command)
     try:
-        doorward.wait_for_log("enrollment    done")  # the folder was emptied, or they would be known already
+        doorward.wait_for_log("started stranger")  # the folder was emptied, or they would be known already
+        assert processes_that_name(temporary) == 1
         assert doorward.end(signal.SIGTERM) == 130
-        assert brokers() == before
+        assert processes_that_name(temporary) == 0
     finally:
         doorward.kill()
 

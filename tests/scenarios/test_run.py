@@ -31,7 +31,7 @@ def settings(port: int, *, form: str = "text", picture: str = "obama") -> str:
 [door]
 id = "front"
 [camera]
-url = "walkup:{PICTURES / picture}.jpg?seconds=4&pause=1.5&repeat=1000&fps=8"
+url = "walkup:{PICTURES / picture}.jpg?seconds=3.5&pause=1.2&repeat=1000&fps=8"
 width = 640
 height = 480
 [presence]

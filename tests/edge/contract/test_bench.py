@@ -75,6 +75,21 @@ def test_deliver_prints_the_table_and_writes_both_files(tmp_path: Path, capsys: 
     assert "detect_ms" in capsys.readouterr().out
 
 
+def test_another_table_is_printed_where_the_rows_are_too_many_and_plots_stand_on_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_json, page = tmp_path / "a.json", tmp_path / "a.html"
+    arguments = options("--json", str(as_json), "--html", str(page))
+    deliver(report(), arguments, table=[{"measure": "all of it", "ours": "0.5 [0.4-0.6]"}], plots=["<svg></svg>"])
+    printed = capsys.readouterr().out
+    assert "0.5 [0.4-0.6]" in printed
+    assert "embed & score" not in printed
+    assert len(json.loads(as_json.read_text("utf-8"))["rows"]) == len(ROWS)
+    text = page.read_text("utf-8")
+    assert "<figure><svg></svg></figure>" in text
+    assert "embed &amp; score" in text
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DoorwardError, match=r"missing/a\.json: cannot be written"):
         deliver(report(), options("--json", str(tmp_path / "missing" / "a.json")))
