@@ -14,7 +14,7 @@ from edge.adapters.outbox_place import OutboxPlace, erase_from_file
 from edge.compose import active_model, head_for, recognizer
 from edge.contract.codec import JsonObject
 from edge.contract.messages import Request, Response
-from edge.desk import Desk
+from edge.desk.desk import Desk
 from edge.errors import RefusedError
 from edge.inference.tflite import runtime_name
 from edge.log import get_logger

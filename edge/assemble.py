@@ -27,18 +27,18 @@ from edge.adapters.requests import NetworkRequests
 from edge.compose import active_model, camera_for, head_for, quality_gate, recognizer, typical_norm
 from edge.contract.topics import Topics
 from edge.daemon import Collaborators, Command, Daemon, LoopRules, Observer, ignore
-from edge.desk import Desk
-from edge.door_desk import DoorDesk
+from edge.desk.desk import Desk
+from edge.desk.door import DoorDesk
+from edge.desk.events import EventDesk
 from edge.door_state import Fixed, StateTeller
-from edge.enrolling import Enrollers, Enrolling
-from edge.enrollment import Enrollment, rules_for
-from edge.event_desk import EventDesk
+from edge.enrollment.enrolling import Enrollers, Enrolling
+from edge.enrollment.policy import Policy
+from edge.enrollment.session import Enrollment, rules_for
 from edge.event_memory import EventMemory
 from edge.events import Telling
 from edge.inbox import Inbox
 from edge.inference.tflite import runtime_name
 from edge.log import get_logger
-from edge.policy import Policy
 from edge.ports import Camera, Clock, Link, Panel, Press
 from edge.recognition.presence import Presence, PresenceSettings
 from edge.recognition.recognizer import Recognizer
@@ -47,8 +47,8 @@ from edge.recognition.types import Frame, Probe
 from edge.retention import Retention, RetentionRules
 from edge.roster import Roster
 from edge.settings.slices import PanelSettings, Settings
+from edge.store.types import View
 from edge.stored import control_path, open_store, outbox_path
-from edge.template_types import View
 
 _log = get_logger("door")
 _NIGHT_VIEWS = 2

@@ -14,9 +14,9 @@ from typing import Protocol
 from edge.adapters.capture import Capture, CaptureState
 from edge.contract.messages import Enrollment as EnrollmentMessage
 from edge.contract.messages import Response
-from edge.desk import Desk
+from edge.desk.desk import Desk
 from edge.door_state import StateTeller
-from edge.enrolling import Enrolling
+from edge.enrollment.enrolling import Enrolling
 from edge.errors import CameraError, StoreError
 from edge.event_memory import EventMemory
 from edge.events import PersonLabel, Telling, message_of
@@ -133,6 +133,7 @@ class Daemon:
         for command in self._parts.inbox.drain():
             if isinstance(command, Asked):
                 command.reply(self._answer(command))
+                self._parts.memory.keep_only(self._parts.roster.people)
             else:
                 self._press(command)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edge.recognition.types import Probe
-from edge.template_types import Person
+from edge.store.types import Person
 
 _MOST = 500
 # An exemplar this close to the one most alike has as much to do with a wrong answer as that one.
@@ -41,9 +41,9 @@ class EventMemory:
         """What an event rested on; None where it named nobody, or is too long ago, or before the last start."""
         return self._events.get(event)
 
-    def forget(self, person: str) -> None:
-        """Somebody is erased."""
-        self._events = OrderedDict((k, v) for k, v in self._events.items() if v.person != person)
+    def keep_only(self, people: Container[str]) -> None:
+        """Forget what rested on the pictures of somebody who is not enrolled any more."""
+        self._events = OrderedDict((k, v) for k, v in self._events.items() if v.person in people)
 
 
 def exemplars_behind(person: Person, probe: Probe, embedder: str) -> Sequence[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol
 
-from edge.panel_patterns import PatternName
+from edge.enrollment.panel_patterns import PatternName
 from edge.recognition.types import Frame
 
 

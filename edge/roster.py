@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from edge.archive import import_people
 from edge.errors import StoreError
 from edge.events import PersonLabel
-from edge.receipts import Receipt
 from edge.recognition.gallery import Gallery
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.types import Embedding
-from edge.template_types import AddedRecords, NewExemplar, Person, StoredPeople
-from edge.templates import TemplateStore, Undone
+from edge.store.archive import import_people
+from edge.store.receipts import Receipt
+from edge.store.templates import TemplateStore, Undone
+from edge.store.types import AddedRecords, NewExemplar, Person, StoredPeople
 
 
 class Roster:

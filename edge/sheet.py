@@ -14,7 +14,7 @@ import numpy as np
 from edge.recognition.gallery import Gallery
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.types import Embedding, Floats
-from edge.template_types import Person, StoredExemplar, StoredPeople
+from edge.store.types import Person, StoredExemplar, StoredPeople
 
 Concern: TypeAlias = Literal["unusable", "mistakable", "loose", "one_shot", "review", "unverified"]
 _BINS = 48

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edge.sheet import Concern, PersonNumbers, SheetNumbers, Span, Strangers
-from edge.template_types import CLOCK_FLOOR_S
+from edge.store.types import CLOCK_FLOOR_S
 
 _STRIP_W, _STRIP_H = 320, 46
 _BARS_W, _BARS_H = 680, 200

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import StoreError
-from edge.keys import DeviceKey, key_place, obtain_device_key
-from edge.receipts import Place
 from edge.settings.slices import StoreSettings
-from edge.template_repair import store_exists
-from edge.template_types import StoredPeople
-from edge.templates import TemplateStore
+from edge.store.keys import DeviceKey, key_place, obtain_device_key
+from edge.store.receipts import Place
+from edge.store.repair import store_exists
+from edge.store.templates import TemplateStore
+from edge.store.types import StoredPeople
 
 
 def folder_of(settings: StoreSettings) -> Path:

@@ -1,4 +1,4 @@
-"""Writes what doors score with beside the embedder: head and cohort, in the form that `edge/inference/head.py` reads."""
+"""Writes what doors score with beside the embedder: head and cohort, in the form that `inference/head.py` reads."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ import tty
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from edge.enrollment.panel_patterns import PATTERNS, PatternName
 from edge.errors import PanelError
 from edge.log import get_logger
-from edge.panel_patterns import PATTERNS, PatternName
 from edge.ports import Press
 
 _LOG = get_logger("keyboard")

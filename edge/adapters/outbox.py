@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.adapters.outbox_file import COLUMNS, Entry, connect, damaged, files, set_aside
-from edge.durable import shred
 from edge.errors import StoreError
 from edge.log import get_logger
+from edge.store.durable import shred
 
 _log = get_logger("outbox")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.adapters.outbox import Outbox
-from edge.receipts import ErasedPlace
+from edge.store.receipts import ErasedPlace
 
 
 class OutboxPlace:

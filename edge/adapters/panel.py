@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import Any
 
 from edge.adapters.player import Player
+from edge.enrollment.gesture import Gesture, GestureRules
+from edge.enrollment.panel_patterns import Channel, Colour, PatternName, lit
 from edge.errors import PanelError
-from edge.gesture import Gesture, GestureRules
 from edge.log import get_logger
-from edge.panel_patterns import Channel, Colour, PatternName, lit
 from edge.ports import Panel, Press
 
 _LOG = get_logger("panel")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from edge.enrollment.panel_patterns import PATTERNS, Colour, Pattern, PatternName
 from edge.log import get_logger
-from edge.panel_patterns import PATTERNS, Colour, Pattern, PatternName
 
 _LOG = get_logger("panel")
 _ENDS_WITHIN_S = 2.0

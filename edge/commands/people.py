@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from edge.adapters.control import MAX_BYTES
-from edge.archive import export_people
 from edge.ask import ask
 from edge.commands import JSON_SCHEMA
 from edge.compose import active_model, embedder_name, head_for
-from edge.durable import write_durably
 from edge.errors import RefusedError, StoreError
-from edge.receipts import read_receipt
 from edge.settings import Settings, load_settings
 from edge.sheet import sheet_numbers
 from edge.sheet_page import PageFacts, sheet_page
+from edge.store.archive import export_people
+from edge.store.durable import write_durably
+from edge.store.receipts import read_receipt
 from edge.stored import reading_store
 
 _HEADINGS = ("id", "name", "verified", "pictures", "enrolled", "last seen")

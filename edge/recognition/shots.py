@@ -1,6 +1,6 @@
 """Which pictures an enrollment takes: good ones of one person alone that differ. Keeps no time-out and talks to nobody.
 
-Pure functions over tuples of shots; the session around them is `edge.enrollment`.
+Pure functions over tuples of shots; the session around them is `edge.enrollment.session`.
 
 Where the numbers are from: 792 LFW pictures of 220 people, each as it is and in 28 simulated worse ways (smaller,
 blurred, moved, dark, grainy as by night, glaring), were taken as templates, and how often clean other pictures of the

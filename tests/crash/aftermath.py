@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.receipts import find_marks, read_receipt
-from edge.templates import TemplateStore
+from edge.store.receipts import find_marks, read_receipt
+from edge.store.templates import TemplateStore
 from tests.crash.house import EMPTY, Change, House, after, difference, look, newcomer
 from tests.crash.worker import Told
 from tests.fakes.templates import everything, open_store

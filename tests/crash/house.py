@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
-from edge.receipts import Receipt
-from edge.template_codec import dequantize, quantize
-from edge.template_types import NewExemplar, StoredPeople
-from edge.templates import TemplateStore
+from edge.store.codec import dequantize, quantize
+from edge.store.receipts import Receipt
+from edge.store.templates import TemplateStore
+from edge.store.types import NewExemplar, StoredPeople
 from tests.fakes.templates import NOW, picture, unit
 
 Verb: TypeAlias = Literal["enroll", "add", "rename", "merge", "unmerge", "erase", "undo", "reject"]

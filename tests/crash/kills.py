@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.receipts import read_receipt
+from edge.store.receipts import read_receipt
 from tests.crash.aftermath import LostError, Tally, house_of, settle
 from tests.crash.house import EMPTY
 from tests.crash.worker import Aim, SelfKill, Told, understand, work

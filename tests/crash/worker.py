@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from edge.templates import TemplateStore
+from edge.store.templates import TemplateStore
 from tests.crash.house import EMPTY, Change, House, after, carry_out, choose
 from tests.fakes.templates import open_store
 

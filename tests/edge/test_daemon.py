@@ -14,8 +14,8 @@ from edge.adapters.capture import CaptureOptions, CaptureState
 from edge.adapters.clock import SystemClock
 from edge.adapters.fake_camera import FakeCamera
 from edge.contract.messages import RecognitionEvent
+from edge.enrollment.pictures import Provenance, exemplar_of
 from edge.errors import CameraError
-from edge.picture_enrollment import Provenance, exemplar_of
 from edge.recognition.types import Frame
 from edge.recognition.visit import Visit, VisitEvent
 from edge.settings.slices import CameraSettings, EnrollmentSettings

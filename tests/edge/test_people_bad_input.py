@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from edge import archive_format
-from edge.archive import export_people
-from edge.archive_format import ScryptCost
 from edge.cli import main
 from edge.commands import people as people_command
 from edge.demo.story import PICTURES
 from edge.errors import RefusedError, SettingsError, StoreError
-from edge.keys import KeyPlace, obtain_device_key
-from edge.templates import TemplateStore
+from edge.store import archive_format
+from edge.store.archive import export_people
+from edge.store.archive_format import ScryptCost
+from edge.store.keys import KeyPlace, obtain_device_key
+from edge.store.templates import TemplateStore
 from tests.fakes.templates import NOW, everything, memory_folder, outlines, picture, pictures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,8 +81,16 @@ class Door:
         return one_line(errors)
 
     def files(self) -> dict[Path, bytes]:
-        """All that is kept; without the number of the process that last held the lock."""
-        return {path: data for path, data in everything(self.folder).items() if path.suffix != ".lock"}
+        """All that is kept; without the lock's process number, and SQLite's own two files, empty between commands.
+
+        That a command opened the database for writing counts up a number in its header (file format, 1.3.9).
+        """
+        kept = {path: data for path, data in everything(self.folder).items() if path.suffix != ".lock"}
+        for suffix in ("-wal", "-shm"):
+            assert not kept.pop(self.state / f"people.db{suffix}", b"") or suffix == "-shm"
+        if data := kept.get(self.database):
+            kept[self.database] = data[:24] + data[28:92] + data[96:]
+        return kept
 
     def people(self) -> object:
         """Everybody, where they can be read."""
@@ -123,7 +131,8 @@ def test_a_name_of_ten_kilobytes_is_refused_by_its_length(door: Door, name: str)
     for words in (("people", "rename", "Anna", name), ("enroll", name, PICTURES / "biden.jpg")):
         line = door.refused(REFUSED, *words)
         assert line.endswith(f"key 'name': must have 1 to 64 characters, found {len(name)}")
-    assert f"found {len(name)}" in door.refused(REFUSED, "people", "show", name * 2)[:200] or len(name) == 65
+    line = door.refused(REFUSED, "people", "show", name * 2)
+    assert line.endswith(f"key 'person': must have 1 to 100 characters, found {2 * len(name)}")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u2003"])
@@ -201,7 +210,7 @@ def archive(door: Door) -> Path:
         (lambda data: bytes(100_000), "not an export of people, or only its beginning"),
         (lambda data: (PICTURES / "biden.jpg").read_bytes(), "not an export of people, or only its beginning"),
         (lambda data: data[:40], "not an export of people, or only its beginning"),
-        (lambda data: data[:70], "its header is damaged: take another copy"),
+        (lambda data: data[:66], "its header is damaged: take another copy"),
         (lambda data: data[:100], "damaged or cut off at chunk 0: take another copy"),
         (lambda data: data[:-1], "damaged or cut off at chunk 0: take another copy"),
         (lambda data: data + b"x", "damaged or cut off at chunk 0: take another copy"),

@@ -13,7 +13,7 @@ from edge.recognition.recognizer import ActiveModel
 from edge.recognition.scoring import CentredCosine
 from edge.recognition.types import Embedding
 from edge.roster import Roster, unusable
-from edge.templates import TemplateStore
+from edge.store.templates import TemplateStore
 from tests.fakes.door import failing
 from tests.fakes.templates import EMBEDDER, NOW, open_store, outline, picture, pictures, unit
 

@@ -22,8 +22,8 @@ from edge.recognition.types import Embedding, Quality
 from edge.settings.load import load_settings
 from edge.sheet import PersonNumbers, SheetNumbers, sheet_numbers
 from edge.sheet_page import PageFacts, Scale, sheet_page
+from edge.store.types import Kind, NewExemplar, Person, StoredExemplar, StoredPeople
 from edge.stored import open_store
-from edge.template_types import Kind, NewExemplar, Person, StoredExemplar, StoredPeople
 from tests.fakes.probes import Actor, cosine_head, direction, plda_head
 
 NOW = 1_770_000_000.0

@@ -26,10 +26,10 @@ from edge.contract.messages import DoorState, Enrollment, RecognitionEvent, Resp
 from edge.contract.topics import Topics
 from edge.daemon import Command, Daemon, Observer, ignore
 from edge.demo.story import PICTURES
-from edge.desk import Desk
+from edge.desk.desk import Desk
+from edge.enrollment.panel_patterns import PatternName
 from edge.errors import StoreError
 from edge.inbox import Inbox
-from edge.panel_patterns import PatternName
 from edge.ports import Camera, Clock, Press
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.types import Frame, Image, Probe

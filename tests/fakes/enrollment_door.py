@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from edge.enrollment import Enrollment, rules_for
-from edge.enrollment_steps import (
+from edge.enrollment.panel_patterns import PATTERNS, PatternName
+from edge.enrollment.refusals import Reason
+from edge.enrollment.session import Enrollment, rules_for
+from edge.enrollment.steps import (
     Committed,
     Failed,
     Progress,
@@ -17,10 +19,8 @@ from edge.enrollment_steps import (
     Undo,
     Wish,
 )
-from edge.panel_patterns import PATTERNS, PatternName
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.types import Frame, Probe
-from edge.refusals import Reason
 from tests.fakes.enrollees import Enrollee, model
 
 FRAME_S = 0.1

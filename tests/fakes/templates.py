@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import StoreError
-from edge.keys import DeviceKey
-from edge.receipts import ErasedPlace, Place
 from edge.recognition.types import Embedding, Floats, Quality
-from edge.template_types import NewExemplar, Person, StoredExemplar, StoredPeople, View
-from edge.templates import TemplateStore
+from edge.store.keys import DeviceKey
+from edge.store.receipts import ErasedPlace, Place
+from edge.store.templates import TemplateStore
+from edge.store.types import NewExemplar, Person, StoredExemplar, StoredPeople, View
 
 KEY = DeviceKey(bytes(range(32)))
 OTHER_KEY = DeviceKey(bytes(range(1, 33)))

@@ -1,4 +1,4 @@
-"""Runs the door's half of `bench enroll` (`edge/bench_enroll.py`) as a process, and tells its times as rows."""
+"""Runs the door's half of `bench enroll` (`edge/bench/enroll.py`) as a process, and tells its times as rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SECONDS = 3600
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DoorTimes:
-    """What the door's half found; see `edge/bench_enroll.py`."""
+    """What the door's half found; see `edge/bench/enroll.py`."""
 
     steps: Mapping[str, Mapping[str, Sequence[float]]]
     recognized: Sequence[bool]
@@ -87,7 +87,7 @@ def time_a_door(
     with tempfile.TemporaryDirectory(prefix="doorward-plan-") as folder:
         file = Path(folder) / "plan.json"
         file.write_text(json.dumps(plan), "utf-8")
-        found = DoorTimes(**_run([sys.executable, "-m", "edge.bench_enroll", str(file)]))
+        found = DoorTimes(**_run([sys.executable, "-m", "edge.bench.enroll", str(file)]))
     if not found.recognized:
         raise DoorwardError(f"{data.folder}: nobody of the enrollment list has pictures that a door would enroll")
     return found

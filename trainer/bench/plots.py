@@ -25,13 +25,18 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What a chart shows. x, y: what the axes are of. log: both in powers of ten. most: what y can be at most."""
+    """What a chart shows.
+
+    x, y: what the axes are of. log: both in powers of ten. most: what y can be at most. least: shown of y in any case,
+        so that little does not look like much.
+    """
 
     title: str
     x: str
     y: str
     log: bool = False
     most: float = math.inf
+    least: float = math.inf
 
 
 def line_chart(axes: Axes, series: Sequence[Series]) -> str:
@@ -131,7 +136,8 @@ def _range(values: Sequence[float], axes: Axes) -> tuple[float, float]:
         bottom = 10.0 ** math.floor(math.log10(low))
         return bottom, max(10.0 ** math.ceil(math.log10(high)), 10 * bottom)
     margin = (high - low or abs(high) or 1.0) * 0.08
-    return (0.0 if low == 0 else low - margin), min(high + margin, axes.most)
+    bottom = 0.0 if low == 0 else low - margin
+    return min(bottom, axes.least), min(high + margin, axes.most)
 
 
 def _scale(low: float, high: float, start: float, end: float, *, log: bool) -> Callable[[float], float]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from edge.adapters.keyboard import KeyboardPanel
+from edge.enrollment.panel_patterns import PatternName
 from edge.errors import PanelError
-from edge.panel_patterns import PatternName
 from edge.ports import Press
 from tests.fakes.world import wait_until
 

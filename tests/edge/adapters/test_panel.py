@@ -9,8 +9,8 @@ from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from edge.adapters.panel import GpioPanel, PanelPins, SilentPanel, panel_for
+from edge.enrollment.gesture import GestureRules
 from edge.errors import PanelError
-from edge.gesture import GestureRules
 from edge.ports import Press
 from tests.fakes.world import wait_until
 

@@ -1,0 +1,1 @@
+"""Requests and their answers, the same for the network, for this machine and without a daemon."""

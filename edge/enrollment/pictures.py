@@ -1,0 +1,71 @@
+"""Enrolls somebody from pictures instead of at the door: one good face a picture, the same person in all of them.
+
+The gate is the recognizer's own; what a session at the door asks beyond it is in `session.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge.recognition.recognizer import ActiveModel, Recognizer
+from edge.recognition.scoring import Head, resemblance
+from edge.recognition.types import Image, Probe
+from edge.store.types import NewExemplar, View
+
+# A face so much narrower than the largest stands in the background.
+_BACKGROUND_WIDTH = 0.6
+# Of `scoring.resemblance`: 99 % of two pictures of one person, years apart, lie above, 99 % of two people's below.
+_SAME_PERSON = 0.36
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRefused:
+    """Why a picture will not do: one line for a person."""
+
+    picture: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made the embeddings. embedder: sha256. runtime: name and version. wall_s: now."""
+
+    embedder: str
+    runtime: str
+    wall_s: float
+
+
+def shot_of(name: str, pixels: Image, line: Recognizer) -> Probe | PictureRefused:
+    """The one face of a picture that is good enough to enroll."""
+    probes = line.probes(pixels)
+    if not probes:
+        return PictureRefused(name, "no face is found in it")
+    main, *others = sorted(probes, key=lambda p: -p.quality.width_px)
+    if others and others[0].quality.width_px > _BACKGROUND_WIDTH * main.quality.width_px:
+        return PictureRefused(name, "several faces; cut out the one that is meant")
+    refusal = line.refusal(main)
+    return main if refusal is None else PictureRefused(name, f"the face is {refusal.replace('_', ' ')}")
+
+
+def stranger_among(shots: Sequence[tuple[str, Probe]], head: Head) -> PictureRefused | None:
+    """The first picture that shows somebody else than the first does."""
+    first_name, first = shots[0]
+    for name, shot in shots[1:]:
+        if resemblance(head, first.embedding, shot.embedding) < _SAME_PERSON:
+            return PictureRefused(name, f"shows somebody else than {first_name}")
+    return None
+
+
+def already_enrolled(shots: Sequence[Probe], model: ActiveModel) -> str | None:
+    """The id of the person whom every shot is recognized as, if they are one."""
+    best = [model.candidates(shot.embedding)[:1] for shot in shots]
+    people = {c[0].person if c and c[0].score >= model.threshold else None for c in best}
+    return people.pop() if len(people) == 1 else None
+
+
+def exemplar_of(shot: Probe, provenance: Provenance, views: Sequence[View] = ()) -> NewExemplar:
+    """What the store keeps of a shot."""
+    return NewExemplar(
+        shot.embedding, shot.quality, provenance.embedder, provenance.runtime, provenance.wall_s, tuple(views)
+    )
