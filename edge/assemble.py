@@ -6,11 +6,9 @@ Only here do the settings' slices meet the components' own. `commands/run.py` an
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-
-import numpy as np
 
 from edge import __version__
 from edge.adapters.capture import Capture, CaptureOptions
@@ -32,6 +30,7 @@ from edge.desk.door import DoorDesk
 from edge.desk.events import EventDesk
 from edge.door_state import Fixed, StateTeller
 from edge.enrollment.enrolling import Enrollers, Enrolling
+from edge.enrollment.pictures import night_views
 from edge.enrollment.policy import Policy
 from edge.enrollment.session import Enrollment, rules_for
 from edge.event_memory import EventMemory
@@ -43,15 +42,12 @@ from edge.ports import Camera, Clock, Link, Panel, Press
 from edge.recognition.presence import Presence, PresenceSettings
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.strangers import StrangerMemory
-from edge.recognition.types import Frame, Probe
 from edge.retention import Retention, RetentionRules
 from edge.roster import Roster
 from edge.settings.slices import PanelSettings, Settings
-from edge.store.types import View
 from edge.stored import control_path, open_store, outbox_path
 
 _log = get_logger("door")
-_NIGHT_VIEWS = 2
 _HOUR_S = 3600.0
 _GOODBYE_S = 2.0  # for events that are under way when the door stops; the others wait on the disk
 
@@ -171,17 +167,6 @@ def _enrolling(parts: _Parts, runtime: str) -> Enrolling:
     )
     policy = Policy(asked.policy, asked.sponsor_within_s)
     return Enrolling(Enrollment(rules), policy, parts.roster, parts.panel, parts.clock, enrollers)
-
-
-def night_views(line: Recognizer) -> Callable[[Frame, Probe], list[View]]:
-    """What makes the degraded views of a shot as it is enrolled."""
-    random = np.random.default_rng()
-
-    def views(frame: Frame, probe: Probe) -> list[View]:
-        made = line.night_views(frame.pixels, probe.face, _NIGHT_VIEWS, random)
-        return [View(view.embedding, view.quality) for view in made]
-
-    return views
 
 
 def _presence(settings: Settings) -> Presence:

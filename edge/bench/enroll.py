@@ -10,24 +10,23 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from edge.adapters.pictures import read_picture
-from edge.assemble import night_views
 from edge.bench.device import pasted, synthetic_people
 from edge.bench.line import Stopwatch
 from edge.compose import active_model, head_for, recognizer
-from edge.enrollment.pictures import Provenance, exemplar_of
+from edge.enrollment.pictures import Provenance, exemplar_of, night_views
 from edge.errors import DoorwardError
 from edge.inference.spec import SHIPPED
 from edge.inference.tflite import runtime_name
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.scoring import Head
-from edge.recognition.types import Embedding, Frame, Known, Probe, Quality
+from edge.recognition.types import Embedding, Frame, Image, Known, Probe, Quality
 from edge.roster import Roster
 from edge.settings.slices import RecognitionSettings, StoreSettings
 from edge.store.codec import pack_exemplar
@@ -230,9 +229,11 @@ def _shots(files: Sequence[str], line: Recognizer) -> Iterator[tuple[Frame, Prob
             yield Frame(pixels, 0.0, number), probes[0]
 
 
-def _exemplars(shots: Sequence[tuple[Frame, Probe]], views: Any, embedder: str) -> list[NewExemplar]:
+def _exemplars(
+    shots: Sequence[tuple[Frame, Probe]], views: Callable[[Image, Probe], list[View]], embedder: str
+) -> list[NewExemplar]:
     provenance = Provenance(embedder, runtime_name(), time.time())
-    return [exemplar_of(probe, provenance, views(frame, probe)) for frame, probe in shots]
+    return [exemplar_of(probe, provenance, views(frame.pixels, probe)) for frame, probe in shots]
 
 
 def _recognized(line: Recognizer, frame: Frame, roster: Roster) -> set[str]:

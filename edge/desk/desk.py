@@ -22,6 +22,7 @@ from edge.enrollment.pictures import (
     Provenance,
     already_enrolled,
     exemplar_of,
+    night_views,
     shot_of,
     stranger_among,
 )
@@ -31,7 +32,7 @@ from edge.ports import Clock
 from edge.recognition.recognizer import Recognizer
 from edge.recognition.types import Probe
 from edge.roster import Roster
-from edge.store.types import Person, clean_name
+from edge.store.types import Person, View, clean_name
 
 _log = get_logger("requests")
 _MOST_PICTURES = 20
@@ -144,7 +145,7 @@ class Desk:
     def _enroll_pictures(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("enroll_pictures", EnrollPictures, data)
         clean_name(asked.name)  # before the pictures, which take longer
-        shots, skipped = self._shots(asked.pictures)
+        shots, views, skipped = self._shots(asked.pictures)
         if shots and (other := stranger_among(shots, self._roster.model.gallery.head)):
             raise RefusedError(f"{other.picture}: {other.reason}; nobody was enrolled")
         if not shots:
@@ -154,13 +155,13 @@ class Desk:
             raise RefusedError(f"already enrolled as {self._roster.people[known].name} ({known}); --force adds another")
         line, wall_s = self._line(), self._clock.wall_s()
         provenance = Provenance(line.embedder_id, self._runtime, wall_s)
-        exemplars = [exemplar_of(shot, provenance) for _, shot in shots]
+        exemplars = [exemplar_of(shot, provenance, made) for (_, shot), made in zip(shots, views, strict=True)]
         person = self._roster.enroll(asked.name, exemplars, wall_s, verified=True)
         return describe(person) | {"skipped": skipped}
 
-    def _shots(self, pictures: tuple[Picture, ...]) -> tuple[list[tuple[str, Probe]], list[str]]:
-        """Usable shots by picture, and a line for each picture that is none."""
-        shots, skipped = [], []
+    def _shots(self, pictures: tuple[Picture, ...]) -> tuple[list[tuple[str, Probe]], list[list[View]], list[str]]:
+        """Usable shots by picture with their degraded views, and a line for each picture that is none."""
+        shots, views, skipped, degrade = [], [], [], night_views(self._line())
         for picture in pictures:
             try:
                 pixels = decode_picture(_bytes_of(picture), picture.name)
@@ -172,7 +173,8 @@ class Desk:
                 skipped.append(f"{shot.picture}: {shot.reason}")
             else:
                 shots.append((picture.name, shot))
-        return shots, skipped
+                views.append(degrade(pixels, shot))
+        return shots, views, skipped
 
 
 def _bytes_of(picture: Picture) -> bytes:

@@ -36,7 +36,7 @@ from edge.ports import Clock, Panel
 from edge.recognition.quality import QualityGate
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.shots import Shots
-from edge.recognition.types import Frame, Probe
+from edge.recognition.types import Frame, Image, Probe
 from edge.roster import Roster
 from edge.store.types import NewExemplar, View, clean_name
 
@@ -56,7 +56,7 @@ class Enrollers:
     embedder: str
     runtime: str
     names: bool
-    views: Callable[[Frame, Probe], Sequence[View]]
+    views: Callable[[Image, Probe], Sequence[View]]
     tell: Callable[[EnrollmentMessage], None]
     new_session: Callable[[], str]
     firm: QualityGate | None = None
@@ -197,7 +197,7 @@ class Enrolling:
 
     def _exemplars(self, shots: Shots, wall_s: float) -> list[NewExemplar]:
         provenance = Provenance(self._parts.embedder, self._parts.runtime, wall_s)
-        views = [() if s.frame is None else self._parts.views(s.frame, s.probe) for s in shots]
+        views = [() if s.frame is None else self._parts.views(s.frame.pixels, s.probe) for s in shots]
         return [exemplar_of(shot.probe, provenance, made) for shot, made in zip(shots, views, strict=True)]
 
     def _report(self, step: Progress | Done | Undone | Cancelled | Refused) -> None:

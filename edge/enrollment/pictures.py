@@ -5,14 +5,17 @@ The gate is the recognizer's own; what a session at the door asks beyond it is i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.scoring import Head, resemblance
 from edge.recognition.types import Image, Probe
 from edge.store.types import NewExemplar, View
 
+_NIGHT_VIEWS = 2
 # A face so much narrower than the largest stands in the background.
 _BACKGROUND_WIDTH = 0.6
 # Of `scoring.resemblance`: 99 % of two pictures of one person, years apart, lie above, 99 % of two people's below.
@@ -62,6 +65,17 @@ def already_enrolled(shots: Sequence[Probe], model: ActiveModel) -> str | None:
     best = [model.candidates(shot.embedding)[:1] for shot in shots]
     people = {c[0].person if c and c[0].score >= model.threshold else None for c in best}
     return people.pop() if len(people) == 1 else None
+
+
+def night_views(line: Recognizer) -> Callable[[Image, Probe], list[View]]:
+    """What makes the degraded views of a shot as it is enrolled, for the statistics that heads are learned from."""
+    random = np.random.default_rng()
+
+    def views(pixels: Image, shot: Probe) -> list[View]:
+        made = line.night_views(pixels, shot.face, _NIGHT_VIEWS, random)
+        return [View(view.embedding, view.quality) for view in made]
+
+    return views
 
 
 def exemplar_of(shot: Probe, provenance: Provenance, views: Sequence[View] = ()) -> NewExemplar:

@@ -16,7 +16,7 @@ from edge.enrollment.session import Enrollment, rules_for
 from edge.errors import RefusedError, StoreError
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.scoring import CentredCosine
-from edge.recognition.types import Frame, Probe
+from edge.recognition.types import Frame, Image, Probe
 from edge.roster import Roster
 from edge.store.templates import TemplateStore
 from edge.store.types import View
@@ -78,7 +78,7 @@ class Door:
         return [message.state for message in self.told]
 
 
-def _view(_: Frame, probe: Probe) -> Sequence[View]:
+def _view(_: Image, probe: Probe) -> Sequence[View]:
     return [View(probe.embedding, probe.quality)]
 
 
