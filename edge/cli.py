@@ -17,7 +17,6 @@ from importlib import import_module
 from pathlib import Path
 
 from edge import __version__
-from edge.adapters.camera_options import one_line
 from edge.errors import DoorwardError
 from edge.log import setup_logging
 
@@ -30,8 +29,8 @@ _REPORT = "please report this, with what DOORWARD_DEBUG=1 shows"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
     debug = bool(os.environ.get("DOORWARD_DEBUG"))
-    # Before numpy is loaded: its threads spin for many ms after each small product, and a door would compute twice what
-    # it needs (16 against 33 ms a frame).
+    # Before any command loads numpy: its threads spin for many ms after each small product, and a door would compute
+    # twice what it needs (16 against 33 ms a frame).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _take_any_text()
@@ -52,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        from edge.adapters.camera_options import one_line  # with numpy, hence not above
+
         print(f"doorward: unexpected: {type(error).__name__}: {one_line(error)}; {_REPORT}", file=sys.stderr)
         return DoorwardError.exit_code
     return code

@@ -107,6 +107,23 @@ def test_whoever_is_erased_is_a_stranger_at_once(tmp_path: Path) -> None:
         assert list(roster.people) == [bea.id]
 
 
+def test_whoever_is_erased_is_a_stranger_although_the_receipt_could_not_be_filed(tmp_path: Path) -> None:
+    (tmp_path / "receipts").write_bytes(b"a file in the folder's place")
+    with open_store(tmp_path) as store:
+        roster = roster_of(store)
+        anna = roster.enroll("Anna", pictures(1), NOW, verified=True)
+        bea = roster.enroll("Bea", pictures(2), NOW, verified=True)
+        with pytest.raises(StoreError, match="is erased, but not yet its remains"):
+            roster.erase(anna.id, NOW)
+        assert set(roster.people) == {bea.id}
+        assert best(roster, 1) != anna.id
+        with pytest.raises(StoreError, match="is erased, but not yet its remains"):
+            roster.erase(bea.id, NOW)
+        assert roster.people == {}
+        (tmp_path / "receipts").unlink()
+        assert {receipt.people for receipt in store.finish_erasures()} == {(anna.id,), (bea.id,)}
+
+
 def test_undo_takes_back_a_person_or_only_their_last_pictures(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         roster = roster_of(store)

