@@ -21,7 +21,7 @@ run_env = .ci/venv .venv $(RUN_EXTRAS)
 test_env = .ci/venv .venv-test $(TEST_EXTRAS)
 camera_option = $(if $(CAMERA),--camera '$(CAMERA)')
 
-.PHONY: help run test lint format fuzz bench docs clean
+.PHONY: help run test lint format fuzz fuzz-guided crash bench docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1\t/p' Makefile | expand -t 16
@@ -41,8 +41,15 @@ format: ## put the code into form
 fuzz: ## the property tests, with many more examples than `make test` takes
 	$(call timed,make fuzz,$(test_env) && $(TEST)/python -m pytest --hypothesis-profile=fuzz -m hypothesis --timeout=0 $(ARGS))
 
-bench: ## the published measurements
-	$(call timed,make bench,$(test_env) && $(TEST)/doorward-trainer bench $(ARGS))
+fuzz-guided: ## coverage-guided fuzzing, ten minutes each of messages, settings and pictures; needs atheris
+	$(call timed,make fuzz-guided,$(test_env) && $(TEST)/pip install --quiet atheris && for kind in messages settings pictures; do \
+	  $(TEST)/python tests/fuzz/fuzz_$$kind.py build/fuzz/$$kind -max_total_time=$(or $(SECONDS_EACH),600) || exit 1; done)
+
+crash: ## the template store under kill -9 and power cuts, for minutes; as root, or with ARGS='--images 0'
+	$(call timed,make crash,$(test_env) && $(TEST)/python -m tests.crash.store_crash $(ARGS))
+
+bench: ## how fast this machine recognizes; ARGS='pairs --data DIR' and the like run the trainer's instead
+	$(call timed,make bench,$(test_env) && $(TEST)/$(if $(ARGS),doorward-trainer,doorward) bench $(ARGS))
 
 docs: ## write the pages that are made from code again
 	@$(test_env) && $(TEST)/python -m edge.settings.text > docs/settings.md

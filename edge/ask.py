@@ -52,7 +52,12 @@ def _ask_the_store(settings: Settings, request: Request) -> Response:
         head = head_for(settings.recognition)
         model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
         line = cache(lambda: recognizer(settings.recognition))
-        desk = Desk(Roster(store, people, model), line, runtime_name(), SystemClock())
+        roster = Roster(store, people, model)
+        roster.changed = False
+        desk = Desk(roster, line, runtime_name(), SystemClock())
         if request.verb not in desk.verbs:
             raise RefusedError("no daemon is running here, and only a running one can do that; start `doorward run`")
-        return desk.answer(request, local=True)
+        response = desk.answer(request, local=True)
+        if roster.changed:
+            roster.tend()
+        return response

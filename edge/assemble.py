@@ -33,6 +33,7 @@ from edge.enrollment.enrolling import Enrollers, Enrolling
 from edge.enrollment.pictures import night_views
 from edge.enrollment.policy import Policy
 from edge.enrollment.session import Enrollment, rules_for
+from edge.errors import LinkError
 from edge.event_memory import EventMemory
 from edge.events import Telling
 from edge.inbox import Inbox
@@ -91,12 +92,21 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
         stack.callback(panel.stop)
         parts = _Parts(settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer)
         daemon = _daemon(parts)
-        control = ControlServer(control_path(settings.store), inbox.put)
-        control.start()
-        stack.callback(control.stop)
+        _take_local_requests(settings, inbox, stack)
         _log.info("door is up", door=settings.door.id, people=len(roster.people), runtime=runtime_name())
         yield daemon
         _log.info("door goes down", door=settings.door.id)
+
+
+def _take_local_requests(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> None:
+    """From this machine's commands. A state folder that takes no socket keeps the door from nothing else."""
+    control = ControlServer(control_path(settings.store), inbox.put)
+    try:
+        control.start()
+    except LinkError as error:
+        _log.warning("this machine's commands cannot reach the door; requests over MQTT can", reason=error)
+        return
+    stack.callback(control.stop)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ A check returns what it found or raises; what is printed, and the exit code, are
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import time
@@ -30,7 +31,7 @@ from edge.inference.spec import load_manifest
 from edge.inference.tflite import Model, runtime_name
 from edge.roster import unusable
 from edge.settings.slices import Settings
-from edge.stored import control_path, folder_of, open_people
+from edge.stored import control_path, folder_of, open_people, store_path
 
 Verdict = Literal["well", "warning", "fault"]
 _LEAST_FREE_MB = 50
@@ -111,6 +112,11 @@ def _store(settings: Settings) -> str:
     people = open_people(settings.store)
     if people.damage:
         raise StoreError(f"{len(people.damage)} damaged rows: {people.damage[0]}")
+    path = store_path(settings.store)
+    if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise StoreError(f"{path}: cannot be written by this user; the door recognizes, and can enroll nobody")
+    if aside := sorted(path.parent.glob(f"{path.name}.damaged-*")):
+        raise Doubtful(f"{len(people.people)} people; a damaged store was set aside as {aside[-1].name}")
     embedder = load_manifest().pick("embedder", settings.recognition.embedder)
     if (trouble := unusable(people.people, embedder.sha256)) is not None:
         raise Doubtful(trouble)

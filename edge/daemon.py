@@ -118,6 +118,7 @@ class Daemon:
             while not self._stopping and self._parts.capture.state is not CaptureState.ENDED:
                 self._turn()
         finally:
+            self._parts.enrolling.cancel(self.now_s)
             self._emit(self._parts.presence.finish())
 
     def _turn(self) -> None:

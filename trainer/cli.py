@@ -20,17 +20,28 @@ from trainer.head_commands import add_head_commands
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
-    arguments = parser().parse_args(argv)
+    debug = bool(os.environ.get("DOORWARD_DEBUG"))
     try:
+        arguments = parser().parse_args(argv)
         code: int = arguments.run(arguments)
-    except DoorwardError as error:
-        if os.environ.get("DOORWARD_DEBUG"):
-            raise
-        print(f"doorward-trainer: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if debug:
+            raise
+        print(f"doorward-trainer: {_line(error)}", file=sys.stderr)
+        return getattr(error, "exit_code", DoorwardError.exit_code)
     return code
+
+
+def _line(error: Exception) -> str:
+    """One line for a user, whatever it is."""
+    if isinstance(error, DoorwardError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return f"{error.name or 'a package'} is not installed; `pip install 'doorward[trainer]'`"
+    text = " ".join(str(error).split())
+    return f"unexpected: {type(error).__name__}: {text}; please report this, with what DOORWARD_DEBUG=1 shows"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -39,6 +39,7 @@ from edge.settings.slices import CameraSettings, DoorSettings, EnrollmentSetting
 _DOOR = "front"
 _VISIT_S, _PAUSE_S = 6.0, 3.5
 _FRAMES_PER_S = 8.0
+_CAMERA_FAILURES = 2  # in a row, and the demonstration says what is wrong instead of waiting
 _LINK_S = 15.0  # far more than a broker on this machine needs, but the machine may be busy
 _NAMING_S = 0.05
 _MARK = ".doorward-demo"
@@ -210,7 +211,9 @@ def _settings(options: DemoOptions, broker: DemoBroker) -> Settings:
     return replace(
         plain,
         door=DoorSettings(id=_DOOR, name="Front door"),
-        camera=plain.camera if options.camera is None else CameraSettings(url=options.camera),
+        camera=plain.camera
+        if options.camera is None
+        else CameraSettings(url=options.camera, reopen_failures_before_exit=_CAMERA_FAILURES),
         enrollment=EnrollmentSettings(shots=3, timeout_s=12.0, min_interval_s=0.3),
         store=replace(plain.store, folder=options.folder.absolute()),
         mqtt=MqttSettings(host=broker.host, port=broker.port, protocol=broker.protocol),
