@@ -5,6 +5,7 @@ Both give the same answers, since it is the same desk.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -39,8 +40,13 @@ def ask(settings: Settings, verb: str, data: dict[str, Any], *, at_the_door: boo
             raise RefusedError(f"no daemon runs on {folder_of(settings.store)}; start it with `doorward run`")
         response = _ask_the_store(settings, request)
     if response.error is not None:
-        raise RefusedError(response.error)
+        raise RefusedError(_spoken(verb, response.error))
     return response.data
+
+
+def _spoken(verb: str, error: str) -> str:
+    """An error about a key of the request, without the words of the wire around it."""
+    return re.sub(rf"^{re.escape(verb)}: key '([^']+)': ", r"\1: ", error)
 
 
 def _ask_the_store(settings: Settings, request: Request) -> Response:

@@ -9,6 +9,7 @@ Exit codes: 0 done; 1 another failure; 2 wrong use or settings; 3 models; 4 came
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -28,6 +29,27 @@ _REPORT = "please report this, with what DOORWARD_DEBUG=1 shows"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
+    if sys.stdout is None:  # as `>&-` leaves it; files opened later would take its place
+        print("doorward: standard output is closed; send it to a file or to /dev/null", file=sys.stderr)
+        return DoorwardError.exit_code
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()  # of --help too, which ends the process
+    except BrokenPipeError:  # `doorward people list | head`
+        _drop_output()
+        return 0
+    except OSError as error:
+        if not _is_of_output(error):  # only with DOORWARD_DEBUG
+            raise
+        _drop_output()
+        print(f"doorward: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return DoorwardError.exit_code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """The exit code. Raises: OSError where standard output takes nothing."""
     debug = bool(os.environ.get("DOORWARD_DEBUG"))
     # Before any command loads numpy: its threads spin for many ms after each small product, and a door would compute
     # twice what it needs (16 against 33 ms a frame).
@@ -37,7 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
         setup_logging("warning")
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
     except DoorwardError as error:
         if debug:
             raise
@@ -45,17 +66,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `doorward people list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
-        if debug:
+        if debug or isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and _is_of_output(error)):
             raise
         from edge.adapters.camera_options import one_line  # with numpy, hence not above
 
         print(f"doorward: unexpected: {type(error).__name__}: {one_line(error)}; {_REPORT}", file=sys.stderr)
         return DoorwardError.exit_code
     return code
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether standard output failed: what it did not take is still to be written, and fails again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return error.errno == errno.ENOSPC and error.filename is None  # an unbuffered one keeps nothing back
+
+
+def _drop_output() -> None:
+    """Nothing more is written to standard output, or Python would complain about the rest at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _take_any_text() -> None:
@@ -66,9 +98,8 @@ def _take_any_text() -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
-        prog="doorward", description="Recognize the people a door was shown.", epilog=__doc__.partition("\n\n")[2]
-    )
+    codes = __doc__[__doc__.index("Exit codes:") :]
+    top = argparse.ArgumentParser(prog="doorward", description="Recognize the people a door was shown.", epilog=codes)
     top.formatter_class = argparse.RawDescriptionHelpFormatter
     top.add_argument("--version", action="version", version=f"doorward {__version__}")
     top.add_argument("--settings", type=Path, metavar="FILE", help="TOML settings; see `doorward settings example`")

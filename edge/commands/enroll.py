@@ -26,7 +26,7 @@ def add(subparsers: Any) -> None:
     parser = subparsers.add_parser("enroll", help="add a person from pictures of them")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    parser.add_argument("--force", action="store_true", help="also where the person seems to be enrolled already")
+    parser.add_argument("--force", action="store_true", help="also where the person or the name is enrolled already")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
     parser.set_defaults(run=run)
 

@@ -20,7 +20,7 @@ from edge.errors import PictureError
 from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.types import Decision, Image, Known, LookAgain, Probe
 from edge.settings import load_settings
-from edge.stored import open_people
+from edge.stored import folder_of, open_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,13 @@ class _Found:
         if isinstance(self.decision, Known):
             return self.name
         return f"look again: {self.decision.reason}" if isinstance(self.decision, LookAgain) else "stranger"
+
+    @property
+    def score(self) -> float | None:
+        """None where there is none: nothing can be told, or nobody is there to be compared with."""
+        if isinstance(self.decision, LookAgain) or self.decision.score == float("-inf"):
+            return None
+        return self.decision.score
 
 
 def add(subparsers: Any) -> None:
@@ -50,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.settings)
     line = recognizer(settings.recognition)
     people = open_people(settings.store)
+    if not people.people:
+        print(f"doorward: nobody is enrolled yet in {folder_of(settings.store)}", file=sys.stderr)
     names = {person.id: person.name for person in people.people.values()}
     head = head_for(settings.recognition)
     model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
@@ -80,27 +89,25 @@ def _as_text(file: Path, found: list[_Found]) -> str:
         return f"{file}: no face"
     lines = []
     for one in found:
-        score = "" if isinstance(one.decision, LookAgain) else f"  score {one.decision.score:.3f}"
+        score = f"  score {one.score:.3f}" if one.score is not None else ""
         lines.append(f"{file}: {one.answer}{score}  {one.probe.quality.width_px:.0f} px wide")
     return "\n".join(lines)
 
 
 def _as_json(file: Path, found: list[_Found]) -> str:
-    faces = []
-    for one in found:
-        score = getattr(one.decision, "score", None)
-        faces.append(
-            {
-                "outcome": type(one.decision).__name__.lower(),
-                "person": one.decision.person if isinstance(one.decision, Known) else None,
-                "name": one.name or None,
-                "reason": one.decision.reason if isinstance(one.decision, LookAgain) else None,
-                "score": score if score is not None and score > float("-inf") else None,
-                "box": asdict(one.probe.face.detection.box),
-                "norm": one.probe.embedding.norm,
-                "quality": asdict(one.probe.quality),
-            }
-        )
+    faces = [
+        {
+            "outcome": type(one.decision).__name__.lower(),
+            "person": one.decision.person if isinstance(one.decision, Known) else None,
+            "name": one.name or None,
+            "reason": one.decision.reason if isinstance(one.decision, LookAgain) else None,
+            "score": one.score,
+            "box": asdict(one.probe.face.detection.box),
+            "norm": one.probe.embedding.norm,
+            "quality": asdict(one.probe.quality),
+        }
+        for one in found
+    ]
     return json.dumps({"schema": JSON_SCHEMA, "file": str(file), "faces": faces})
 
 

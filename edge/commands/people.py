@@ -8,14 +8,15 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from edge.adapters.control import MAX_BYTES
 from edge.ask import ask
 from edge.commands import JSON_SCHEMA
+from edge.commands.people_text import Answer, lines_of
 from edge.compose import active_model, embedder_name, head_for
 from edge.errors import RefusedError, StoreError
 from edge.settings import Settings, load_settings
@@ -24,15 +25,15 @@ from edge.sheet_page import PageFacts, sheet_page
 from edge.store.archive import export_people
 from edge.store.durable import write_durably
 from edge.store.receipts import read_receipt
-from edge.stored import reading_store
+from edge.store.schema import StorePaths
+from edge.stored import open_people, reading_store, store_path
 
-_HEADINGS = ("id", "name", "verified", "pictures", "enrolled", "last seen")
 _LARGEST_ARCHIVE = MAX_BYTES // 4 * 3 - 4096  # what fits into a request in base64, with room for the rest of it
-_Answer = Mapping[str, Any]
-_Verb = Callable[[argparse.Namespace, Settings], _Answer]
+_Verb = Callable[[argparse.Namespace, Settings], Answer]
 _PERSON = ("person", {"metavar": "PERSON", "help": "an id or a name"})
 _EXEMPLAR = ("exemplar", {"metavar": "ID", "help": "as `show` lists it under review"})
 _FILE = ("file", {"metavar": "FILE", "type": Path})
+_TAKEN = ("--force", {"action": "store_true", "help": "also where somebody else is called so"})
 
 
 def add(subparsers: Any) -> None:
@@ -55,25 +56,23 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"doorward: {line}", file=sys.stderr)
     if arguments.json:
         print(json.dumps({"schema": JSON_SCHEMA, **answer}))
-    elif "people" in answer and isinstance(answer["people"], list):
-        _print_people(answer["people"])
-    elif "name" in answer:
-        _print_people([answer])
     else:
-        print("\n".join(f"{key}: {value}" for key, value in _flat(answer)))
+        receipts = StorePaths(store_path(settings.store)).receipts
+        print("\n".join(lines_of(arguments.what, answer, receipts, getattr(arguments, "called", None))))
     return 0
 
 
 def _asking(verb: str, *keys: str) -> _Verb:
     """A verb of the desk; keys: of its data, taken from the line's arguments."""
 
-    def answer(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+    def answer(arguments: argparse.Namespace, settings: Settings) -> Answer:
         return ask(settings, verb, {key: getattr(arguments, key) for key in keys})
 
     return answer
 
 
-def _erase(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+def _erase(arguments: argparse.Namespace, settings: Settings) -> Answer:
+    arguments.called = _called(arguments.person, settings)  # the receipt, which is kept, holds ids alone
     if not arguments.yes:
         who = ask(settings, "people_show", {"person": arguments.person})
         if not sys.stdin.isatty():
@@ -83,14 +82,22 @@ def _erase(arguments: argparse.Namespace, settings: Settings) -> _Answer:
     return ask(settings, "people_erase", {"person": arguments.person})
 
 
-def _export(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+def _called(person: str, settings: Settings) -> str:
+    """The name of whom an id or a name means; the text itself where that cannot be read."""
+    with suppress(StoreError):  # which must not stand in the way of an erasure
+        for found in open_people(settings.store).find(person):
+            return found.name
+    return person
+
+
+def _export(arguments: argparse.Namespace, settings: Settings) -> Answer:
     passphrase = _passphrase(arguments, again=True)
     with reading_store(settings.store) as store:
         done = export_people(store, arguments.file, passphrase, wall_s=time.time())
     return {"file": str(arguments.file), "people": done.people, "exemplars": done.exemplars, "damage": done.damage}
 
 
-def _import(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+def _import(arguments: argparse.Namespace, settings: Settings) -> Answer:
     data = {"content": _archive(arguments.file), "passphrase": _passphrase(arguments, again=False)}
     try:
         return ask(settings, "people_import", data | {"revive": arguments.revive})
@@ -110,7 +117,7 @@ def _archive(file: Path) -> str:
     return base64.b64encode(content).decode()
 
 
-def _verify(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+def _verify(arguments: argparse.Namespace, settings: Settings) -> Answer:
     receipt = read_receipt(arguments.file)
     with reading_store(settings.store) as store:
         findings = store.verify(receipt)
@@ -119,7 +126,7 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> _Answer:
     return {"receipt": receipt.number, "erased": ", ".join(receipt.people), "holds": "nothing of them was found"}
 
 
-def _sheet(arguments: argparse.Namespace, settings: Settings) -> _Answer:
+def _sheet(arguments: argparse.Namespace, settings: Settings) -> Answer:
     with reading_store(settings.store) as store:
         people = store.load()
     head = head_for(settings.recognition)
@@ -154,8 +161,8 @@ _VERBS: dict[str, tuple[str, list[tuple[str, dict[str, Any]]], _Verb]] = {
     "show": ("one person", [_PERSON], _asking("people_show", "person")),
     "rename": (
         "give somebody a name, which verifies them",
-        [_PERSON, ("name", {"metavar": "NAME"})],
-        _asking("people_rename", "person", "name"),
+        [_PERSON, ("name", {"metavar": "NAME"}), _TAKEN],
+        _asking("people_rename", "person", "name", "force"),
     ),
     "confirm": ("somebody is who they are called", [_PERSON], _asking("people_confirm", "person")),
     "merge": (
@@ -200,41 +207,3 @@ _VERBS: dict[str, tuple[str, list[tuple[str, dict[str, Any]]], _Verb]] = {
         _import,
     ),
 }
-
-
-def _print_people(people: list[_Answer]) -> None:
-    if not people:
-        print("nobody; press the enroll button, or `doorward enroll NAME IMAGE…`")
-        return
-    rows = [_HEADINGS, *(_row(person) for person in people)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _row(person: _Answer) -> tuple[str, str, str, str, str, str]:
-    return (
-        person["person"],
-        person["name"],
-        "yes" if person["verified"] else "no",
-        str(person["exemplars"]),
-        _day(person["created_s"]),
-        _day(person["seen_s"]),
-    )
-
-
-def _day(wall_s: float | None) -> str:
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M") if wall_s else "never"
-
-
-def _flat(answer: _Answer) -> list[tuple[str, Any]]:
-    """Keys and values of an answer and of what is one level in it, for reading."""
-    lines: list[tuple[str, Any]] = []
-    for key, value in answer.items():
-        if key == "damage":
-            continue  # was told as a complaint
-        if isinstance(value, Mapping):
-            lines += [(name, inner) for name, inner in value.items() if name != "marks"]
-        else:
-            lines.append((key, value))
-    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from edge.ask import ask
@@ -30,8 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"schema": JSON_SCHEMA, **answer}))
     else:
-        print("; ".join(f"{key} {value}" for key, value in answer.items()) or "done")
+        print(_window(answer) if verb == "window" else "; ".join(f"{k} {v}" for k, v in answer.items()) or "done")
     return 0
+
+
+def _window(answer: Mapping[str, Any]) -> str:
+    seconds, note = answer["seconds"], answer.get("note")
+    told = f"people may enroll for the next {seconds:g} s" if seconds else "the window is closed"
+    return f"{told}; {note}" if note else told
 
 
 def _request(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:

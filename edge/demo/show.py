@@ -91,7 +91,8 @@ def _play_story(options: DemoOptions, settings: Settings) -> int:
         _wait_for_the_last(director)
     for ended in director.ended:
         mark = "as it must be" if ended.right else f"WRONG, expected {' '.join(filter(None, ended.scene.expected))}"
-        print(f"{ended.scene.title}: {ended.outcome} {ended.name or ''}: {mark}")
+        who = f"{ended.outcome} {ended.name or ''}".rstrip()
+        print(f"{ended.scene.title}: {who}: {mark}")
     return 0 if director.complete else 1
 
 

@@ -40,10 +40,11 @@ _MOST_PICTURES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameData:
-    """person: an id or a name. name: the new one."""
+    """person: an id or a name. name: the new one. force: although somebody else is called so."""
 
     person: Annotated[str, chars(1, 100)]
     name: Name
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrollPictures:
-    """force: enroll although the person seems to be enrolled already."""
+    """force: enroll although the person seems to be enrolled already, or somebody else is called so."""
 
     name: Name
     pictures: Annotated[tuple[Picture, ...], count(1, _MOST_PICTURES)]
@@ -140,11 +141,23 @@ class Desk:
 
     def _people_rename(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("people_rename", RenameData, data)
-        return describe(self._roster.rename(self.one(asked.person).id, asked.name))
+        person = self.one(asked.person).id
+        if not asked.force:
+            self._refuse_taken(asked.name, person)
+        return describe(self._roster.rename(person, asked.name))
+
+    def _refuse_taken(self, name: str, of: str | None = None) -> None:
+        """Refuse a name that is no name, or that somebody else bears. of: the person who is to bear it."""
+        for other in self._roster.find(clean_name(name)):
+            if other.id != of:
+                raise RefusedError(f"{other.id} is called {other.name} already; use another name, or --force")
 
     def _enroll_pictures(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("enroll_pictures", EnrollPictures, data)
-        clean_name(asked.name)  # before the pictures, which take longer
+        if asked.force:
+            clean_name(asked.name)  # before the pictures, which take longer
+        else:
+            self._refuse_taken(asked.name)
         shots, views, skipped = self._shots(asked.pictures)
         if shots and (other := stranger_among(shots, self._roster.model.gallery.head)):
             raise RefusedError(f"{other.picture}: {other.reason}; nobody was enrolled")

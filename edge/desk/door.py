@@ -61,7 +61,9 @@ class DoorDesk:
     def _window(self, data: JsonObject) -> dict[str, Any]:
         seconds = from_object("window", WindowData, data).seconds
         self._enrolling.open_window(self._now_s() + seconds)
-        return {"seconds": seconds}
+        policy = self._enrolling.policy
+        note = {} if policy == "window" else {"note": f"it makes no difference, because the policy is {policy}"}
+        return {"seconds": seconds, **note}
 
     def _status(self, _: JsonObject) -> dict[str, Any]:
         return to_object(self._state.compose())

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from edge.contract.messages import Enrollment as EnrollmentMessage
 from edge.contract.messages import EnrollmentState
 from edge.enrollment.pictures import Provenance, exemplar_of
-from edge.enrollment.policy import Facts, Policy, may_enroll, may_undo
+from edge.enrollment.policy import Facts, Policy, PolicyName, may_enroll, may_undo
 from edge.enrollment.refusals import Reason
 from edge.enrollment.session import Enrollment
 from edge.enrollment.steps import (
@@ -78,6 +78,11 @@ class Enrolling:
         self._id = parts.new_session()
         self._enrolled_s: float | None = None
         self._last_refusal: Refused | None = None
+
+    @property
+    def policy(self) -> PolicyName:
+        """Which one is in force."""
+        return self._policy.name
 
     @property
     def active(self) -> bool:

@@ -47,7 +47,7 @@ class CameraSettings(Slice):
         str,
         Key(
             "picamera:N for a Raspberry Pi camera, v4l2:/dev/videoN for a webcam, rtsp://… for a network camera, "
-            "or a file",
+            "file:FILM, folder:PICTURES, or walkup:PICTURE for a person walking up, made from it",
             pattern=".+",
             pattern_words="text that is not empty",
         ),

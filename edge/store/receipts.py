@@ -128,8 +128,13 @@ def issue_receipt(
         previous=previous,
     )
     receipt = _sign(draft, key)
-    create_durably(directory / f"{receipt.number:06d}.json", receipt.to_json().encode())
+    create_durably(receipt_file(directory, receipt.number), receipt.to_json().encode())
     return receipt
+
+
+def receipt_file(directory: Path, number: int) -> Path:
+    """Where the receipt of that number is kept."""
+    return directory / f"{number:06d}.json"
 
 
 def receipt_files(directory: Path) -> list[Path]:

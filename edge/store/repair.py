@@ -90,8 +90,8 @@ def lock_store(paths: StorePaths) -> FileLock:
     lock = FileLock(paths.lock)
     if not lock.acquire():
         raise StoreError(
-            f"{paths.database} is held by process {lock.holder}: while the daemon runs, send it the command over MQTT, "
-            "or stop it first"
+            f"{paths.database} is held by process {lock.holder}: a daemon runs already in this folder; "
+            "stop it first, or give this door its own [store] folder"
         )
     return lock
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from edge.store.receipts import read_receipt
 from tests.crash.aftermath import LostError, Tally, house_of, settle
 from tests.crash.house import EMPTY
-from tests.crash.worker import Aim, SelfKill, Told, understand, work
+from tests.crash.worker import Aim, SelfKill, Told, start, understand
 from tests.fakes.templates import open_store
 
 _AIMS: dict[Aim, int] = {"opening": 2, "inside": 8, "statement": 2, "fsync": 2, "untold": 2, "acknowledged": 4}
@@ -64,18 +64,11 @@ class Siege:
 
     def _fire(self, aim: Aim) -> Told:
         number = self._dice.randrange(6)
-        mine = (
-            SelfKill(aim, number, self._dice.choice([0, 1, 2, 4, 10, 60])) if aim not in ("opening", "inside") else None
-        )
-        seed = self._dice.randrange(1 << 30)
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                work(self._folder, self._house, random.Random(seed), writer, kill=mine)
-            finally:
-                os._exit(1)
-        os.close(writer)
+        # The longest statement takes some hundred steps, and an erasure some ten fsyncs.
+        count = int(10 ** self._dice.uniform(0, 2.6)) if aim == "statement" else self._dice.randrange(10)
+        mine = SelfKill(aim, number, count) if aim not in ("opening", "inside") else None
+        dice = random.Random(self._dice.randrange(1 << 30))
+        child, reader = start(self._folder, self._house, dice, kill=mine)
         try:
             told = self._shoot(child, reader, aim, number)
         finally:

@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.crash.aftermath import LostError, Tally, inspect
 from tests.crash.house import EMPTY
 from tests.crash.kills import read_lines
-from tests.crash.worker import Told, understand, work
+from tests.crash.worker import Told, start, understand
 
 _MIB = 32
 _PER_WORKER = 25
@@ -75,7 +75,7 @@ def _watch(
     """One worker's life: stop it at any moment, copy, look, let it go on."""
     copy, store = scratch / "copy.ext4", scratch / "mounted" / "store"
     store.mkdir()
-    reader, child = _start(store, dice.randrange(1 << 30))
+    child, reader = start(store, EMPTY, random.Random(dice.randrange(1 << 30)))
     lines = b""
     try:
         for _ in range(most):
@@ -90,19 +90,6 @@ def _watch(
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(reader)
-
-
-def _start(store: Path, seed: int) -> tuple[int, int]:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            work(store, EMPTY, random.Random(seed), writer)
-        finally:
-            os._exit(1)
-    os.close(writer)
-    os.set_blocking(reader, False)
-    return reader, child
 
 
 def _run_a_while(child: int, reader: int, dice: random.Random) -> bytes:

@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +72,20 @@ def work(
         house = after(house, change, person)
         store = _meanwhile(store, folder, dice)
     store.close()
+
+
+def start(folder: Path, house: House, dice: random.Random, *, kill: SelfKill | None = None) -> tuple[int, int]:
+    """Fork a worker that works until it is killed; its process id, and the end of the pipe on which it tells."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            work(folder, house, dice, writer, kill=kill)
+        except BaseException:  # noqa: BLE001 - whatever it was, this process must not go on as a second driver
+            traceback.print_exc()
+        os._exit(1)
+    os.close(writer)
+    return child, reader
 
 
 def understand(lines: bytes) -> Told:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from edge import __version__
 from edge.adapters import control
 from edge.cli import _REPORT, main
 from edge.commands import JSON_SCHEMA
+from edge.commands.people_text import lines_of
 from edge.demo.story import PICTURES
 from edge.errors import CameraError, DoorwardError
 from edge.settings import Settings
@@ -72,6 +74,7 @@ def test_the_version_and_the_help_need_nothing(capsys: Captured) -> None:
     printed = capsys.readouterr().out
     assert printed.startswith(f"doorward {__version__}\n")
     assert "Exit codes: 0 done" in printed
+    assert "commands/" not in printed
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["identify"], ["enroll", "Ada"], ["people"], ["settings", "eat"]])
@@ -115,9 +118,119 @@ def test_the_same_as_json_with_a_schema_and_without_an_embedding(doorward: Comma
 
 
 def test_in_an_empty_house_everybody_is_a_stranger_and_nothing_is_made(doorward: Commands) -> None:
-    found = doorward.json("identify", picture("obama"))
-    assert [(face["outcome"], face["score"]) for face in found["faces"]] == [("stranger", None)]
+    empty = f"doorward: nobody is enrolled yet in {doorward.folder}/state\n"
+    code, out, err = doorward.run("identify", picture("obama"), "--json")
+    assert (code, err) == (0, empty)
+    assert [(face["outcome"], face["score"]) for face in json.loads(out)["faces"]] == [("stranger", None)]
+    code, out, err = doorward.run("identify", picture("obama"), picture("biden"))
+    assert (code, err) == (0, empty)
+    assert [line.split(": ")[1].split("  ")[0] for line in out.splitlines()] == ["stranger", "stranger"]
+    assert "score" not in out
     assert not (doorward.folder / "state").exists()
+
+
+def test_what_was_merged_and_what_is_under_review_is_shown_by_id(doorward: Commands) -> None:
+    person = doorward.json("enroll", "Barack", picture("obama"))["person"]
+    other = doorward.json("enroll", "Joe", picture("biden"))["person"]
+    assert "merged" not in doorward.run("people", "show", "Barack")[1]
+    doorward.run("people", "merge", other, person)
+    code, out, err = doorward.run("people", "show", "Barack")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2] == f"merged into them: {other} (`doorward people unmerge ID`)"
+    answer = doorward.json("people", "show", "Barack") | {"under_review": ["e_1", "e_2"]}
+    assert list(lines_of("show", answer, doorward.folder))[3] == (
+        "under review: e_1, e_2 (`doorward people keep-exemplar ID` or `reject-exemplar ID`)"
+    )
+
+
+def test_nobody_unseen_or_provisional_is_no_empty_house(doorward: Commands) -> None:
+    doorward.run("enroll", "Barack", picture("obama"))
+    assert doorward.run("people", "unseen", "30") == (0, "nobody was unseen for so long\n", "")
+    assert doorward.run("people", "provisional") == (0, "nobody is provisional\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "done"), [(("erase", "--yes", "barack"), "erased Barack"), (("undo",), "took back the last enrollment")]
+)
+def test_an_erasure_is_told_in_a_sentence_with_a_receipt_that_holds(
+    doorward: Commands, words: tuple[str, ...], done: str
+) -> None:
+    person = doorward.json("enroll", "Barack", picture("obama"))["person"]
+    code, out, err = doorward.run("people", *words)
+    assert (code, err) == (0, "")
+    sentence, way = out.splitlines()
+    receipt = doorward.folder / "state" / "receipts" / "000001.json"
+    assert re.fullmatch(rf"{done} \(id {person}\): \d+ things? in \d+ places?; complete", sentence)
+    assert way == f"receipt: {receipt} (`doorward people verify {receipt}`)"
+    assert doorward.run("people", "verify", receipt)[0] == 0
+
+
+def test_what_an_erasure_left_is_told_by_its_place(tmp_path: Path) -> None:
+    places = [
+        {"place": "store", "items": 3, "left": 0, "note": ""},
+        {"place": "outbox", "items": 1, "left": 2, "note": "disk full"},
+    ]
+    receipt = {"people": ["p_a", "p_b"], "places": places, "number": 7}
+    assert list(lines_of("erase", {"receipt": receipt}, tmp_path, "Ada")) == [
+        "erased Ada (ids p_a, p_b): 4 things in 2 places; still left: 2 in outbox (disk full)",
+        f"receipt: {tmp_path}/000007.json (`doorward people verify {tmp_path}/000007.json`)",
+    ]
+    assert list(lines_of("undo", {"person": "p_a", "receipt": None}, tmp_path)) == [
+        "took back the pictures that p_a was last given"
+    ]
+
+
+@pytest.mark.parametrize("buffering", [-1, 1])
+def test_an_output_that_takes_nothing_is_1_and_one_line(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch, buffering: int
+) -> None:
+    monkeypatch.delenv("DOORWARD_DEBUG", raising=False)
+    with Path("/dev/full").open("w", buffering) as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        code, _, err = doorward.run("settings", "example")
+    assert (code, err) == (1, "doorward: the output cannot be written: No space left on device\n")
+
+
+def test_a_closed_output_is_1_and_one_line_before_anything_is_done(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", None)
+        code, _, err = doorward.run("enroll", "Barack", picture("obama"))
+    assert (code, err) == (1, "doorward: standard output is closed; send it to a file or to /dev/null\n")
+    assert not (doorward.folder / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answer", "told"),
+    [
+        ("0", {"seconds": 0.0}, "the window is closed"),
+        ("60", {"seconds": 60.0}, "people may enroll for the next 60 s"),
+        ("0", {"seconds": 0.0, "note": "it makes no difference"}, "the window is closed; it makes no difference"),
+    ],
+)
+def test_a_window_is_told_in_a_sentence(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch, seconds: str, answer: dict[str, Any], told: str
+) -> None:
+    asked = []
+
+    def ask(_: Settings, verb: str, data: dict[str, Any], *, at_the_door: bool) -> dict[str, Any]:
+        asked.append((verb, data, at_the_door))
+        return answer
+
+    monkeypatch.setattr("edge.commands.press.ask", ask)
+    assert doorward.run("press", "--window", seconds) == (0, told + "\n", "")
+    assert asked == [("window", {"seconds": float(seconds)}, True)]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "picamera:one", "file:"])
+def test_a_camera_that_no_door_can_have_is_found_by_the_check(doorward: Commands, url: str) -> None:
+    doorward.settings.write_text(f'[camera]\nurl = "{url}"\n')
+    code, out, err = doorward.run("settings", "check")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"doorward: {doorward.settings}: [camera] url: camera ")
+    doorward.settings.write_text('[camera]\nurl = "walkup:none.jpg"\n')
+    assert doorward.run("settings", "check")[0] == 0
 
 
 def test_a_picture_that_cannot_be_read_is_5_and_the_others_are_answered(doorward: Commands) -> None:
@@ -127,6 +240,7 @@ def test_a_picture_that_cannot_be_read_is_5_and_the_others_are_answered(doorward
     assert code == 5
     assert out.startswith(f"{picture('obama')}: stranger")
     assert err.splitlines() == [
+        f"doorward: nobody is enrolled yet in {doorward.folder}/state",
         f"doorward: skipped: {missing}: cannot be read (No such file or directory); check its path and permissions",
         f"doorward: skipped: {empty}: empty; send the picture again",
     ]
@@ -252,7 +366,7 @@ def test_what_needs_a_daemon_says_so(doorward: Commands) -> None:
 def test_more_pictures_than_a_request_takes_is_one_line(doorward: Commands) -> None:
     code, _, err = doorward.run("enroll", "Barack", *[picture("obama")] * 21)
     assert code == 9
-    assert err == "doorward: enroll_pictures: key 'pictures': must have 1 to 20 entries, found 21\n"
+    assert err == "doorward: pictures: must have 1 to 20 entries, found 21\n"
 
 
 def test_pictures_that_are_too_large_together_are_refused_before_they_are_sent(

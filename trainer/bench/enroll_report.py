@@ -10,7 +10,8 @@ from trainer.bench.heads import HEADS, LEARNED
 from trainer.bench.plots import Axes, Series, line_chart, stacked_bar
 
 SHOTS = 3  # for the figures that the summary gives for one number of shots
-_SESSIONS = ("rank1 old", "rank1 new", "named old", "others changed")
+_EACH_SESSION = ("rank1 old", "rank1 new", "named old")
+_LAST_SESSION = (*_EACH_SESSION, "others changed")
 _COLUMNS = ("k", "people", "session", "fpir", "step", "clock")
 # What stands behind a figure's name in the summary.
 _ENDS = dict(zip(HEADS, ("_raw", "_centred", ""), strict=True))
@@ -66,16 +67,25 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def side_by_side(rows: Sequence[Row]) -> list[Row]:
-    """One line for each cell with a column for each way to compare; of the sessions, those of SHOTS and the last."""
+    """One line for each cell that is told, with a column for each way to compare."""
     last = max(_session(row) for row in rows)
     lines: dict[tuple[Cell, ...], dict[str, Cell]] = {}
     for row in rows:
-        if row["measure"] in _SESSIONS and row.get("k") != SHOTS and _session(row) != last:
+        if not _is_told(row, last):
             continue
         key = tuple(row.get(name) for name in ("measure", *_COLUMNS))
         about = {name: row.get(name) for name in ("measure", *_COLUMNS, "n")}
         lines.setdefault(key, about)[str(row.get("head") or LEARNED)] = _told(row)
     return sorted(lines.values(), key=lambda line: list(_MEASURES).index(str(line["measure"]).partition(",")[0]))
+
+
+def _is_told(row: Row, last: int) -> bool:
+    """Whether a reader gets it without asking; the rows and the page have the rest."""
+    if row["measure"] == INTO_TABLE:
+        return row["step"] in (SUM, "score")
+    if row["measure"] not in _LAST_SESSION or _session(row) == last:
+        return True
+    return row["measure"] in _EACH_SESSION and row["k"] == SHOTS
 
 
 def plots(rows: Sequence[Row]) -> list[str]:

@@ -39,7 +39,7 @@ _PROGRESS_EVERY = 250
 _NOTES = (
     "acc: 10 folds, threshold from the other nine, 95 % Wilson interval.",
     "tar_1e3: genuine pairs accepted at FAR 1e-3, 95 % bootstrap over pairs; a single impostor pair decides it.",
-    "embed_ms: time that passed, on one thread; embed_cpu_ms: time computed, which other programs hardly change.",
+    "embed_ms: time that passed, on one thread; embed_cpu_ms: what that thread computed meanwhile.",
     "A face that the line did not find fails its pairs: they count as wrong. acc_found leaves such pairs out.",
     "The summary is of the default embedder on the list of balanced pairs.",
     "The persons are public figures who probably sit in the embedders' training sets too: the figures are optimistic.",
@@ -116,9 +116,9 @@ def embed_all(data: FaceData, paths: Sequence[str], line: FaceLine, candidates: 
 
 def _embed(candidate: Candidate, path: str, pixels: Image, face: Face, *, counted: bool) -> None:
     crop = candidate.embedder.align(pixels, face.mesh)
-    start, cpu_start = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.thread_time()
     embedding = candidate.embedder.embed(crop)
-    cpu_taken, taken = time.process_time() - cpu_start, time.perf_counter() - start
+    cpu_taken, taken = time.thread_time() - cpu_start, time.perf_counter() - start
     candidate.vectors[path] = embedding.x
     if counted:
         candidate.times.append(taken * 1000)

@@ -133,6 +133,17 @@ def test_somebody_known_is_enrolled_again_only_by_force(asking: Asking) -> None:
     assert len(asking.roster.people) == 2
 
 
+def test_a_name_that_is_taken_is_given_again_only_by_force(asking: Asking) -> None:
+    first, second = (asking.enroll(*who).data["person"] for who in (("Ada", "obama"), ("Joe", "biden")))
+    taken = f"{first} is called Ada already; use another name, or --force"
+    assert asking.enroll(" aDA ", "astronaut").error == taken
+    assert asking.answer("people_rename", {"person": second, "name": "ADA"}).error == taken
+    assert sorted(person.name for person in asking.roster.people.values()) == ["Ada", "Joe"]
+    assert asking.answer("people_rename", {"person": first, "name": "ada"}).data["name"] == "ada"
+    assert asking.answer("people_rename", {"person": second, "name": "Ada", "force": True}).data["name"] == "Ada"
+    assert asking.enroll("Ada", "astronaut", force=True).error is None
+
+
 def test_what_is_not_base64_is_no_picture(asking: Asking) -> None:
     response = asking.answer("enroll_pictures", {"name": "X", "pictures": [{"name": "a.jpg", "content": "%%%"}]})
     assert response.error == "no picture will do; nobody was enrolled: a.jpg: its content is not base64"
@@ -186,7 +197,7 @@ def test_a_name_of_nobody_or_of_two_is_refused(asking: Asking) -> None:
     assert asking.answer("people_show", {"person": "Eve"}).error == (
         "nobody is called 'Eve'; `doorward people list` shows everybody"
     )
-    first, second = (asking.enroll("Sam", name).data["person"] for name in ("obama", "biden"))
+    first, second = (asking.enroll("Sam", name, force=True).data["person"] for name in ("obama", "biden"))
     assert asking.answer("people_show", {"person": "Sam"}).error == (
         f"several are called 'Sam': {first}, {second}; use an id"
     )

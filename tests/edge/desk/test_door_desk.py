@@ -10,6 +10,7 @@ import pytest
 
 from edge.contract.codec import from_object
 from edge.contract.messages import DoorState, Request, Response
+from edge.enrollment.policy import PolicyName
 from edge.settings.slices import EnrollmentSettings
 from tests.fakes.door import Door, Film, door_in, film, settings_in
 
@@ -75,6 +76,14 @@ def test_a_window_opens_and_closes(tmp_path: Path) -> None:
             ask(door, "window", {"seconds": 1e9}).error
             == "window: key 'seconds': must be from 0 to 3600, found 1000000000.0"
         )
+
+
+@pytest.mark.parametrize("policy", ["open", "sponsor"])
+def test_a_window_that_makes_no_difference_is_answered_so(tmp_path: Path, policy: PolicyName) -> None:
+    settings = settings_in(tmp_path, enrollment=EnrollmentSettings(policy=policy))
+    with door_in(settings, Film(film())) as door:
+        note = f"it makes no difference, because the policy is {policy}"
+        assert ask(door, "window", {"seconds": 60}).data == {"seconds": 60.0, "note": note}
 
 
 def test_the_status_is_the_state_message(door: Door) -> None:

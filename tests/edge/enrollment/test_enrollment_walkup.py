@@ -17,7 +17,7 @@ from edge.recognition.recognizer import ActiveModel
 from edge.recognition.types import Exemplar, Frame
 from edge.settings.slices import RecognitionSettings
 
-PICTURES = Path(__file__).resolve().parents[2] / "edge" / "demo" / "pictures"
+PICTURES = Path(__file__).resolve().parents[3] / "edge" / "demo" / "pictures"
 VISIT_S, TIMEOUT_S = 6.0, 8.0
 Enroll = Callable[..., list[Step]]
 

@@ -93,7 +93,7 @@ def test_rows_that_were_swapped_are_told_and_give_nobody_anothers_face(tmp_path:
 
 def test_a_second_writer_is_refused_and_readers_see_what_is_committed(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
-        with pytest.raises(StoreError, match=r"templates\.db is held by process \d+: while the daemon runs, send"):
+        with pytest.raises(StoreError, match=r"templates\.db is held by process \d+: a daemon runs already"):
             open_store(tmp_path)
         with open_store(tmp_path, exclusive=False) as reader:
             assert reader.load().people == {}

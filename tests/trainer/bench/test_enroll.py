@@ -304,7 +304,7 @@ def test_a_quick_run_has_every_cell_and_forgets_nobody(
     assert steps == {"night views", "commit", "row", "threshold", "next frame", "total"}
     assert page.read_text("utf-8").count("<svg") == 5
     printed = capsys.readouterr().out
-    assert len(printed.splitlines()) < 120
+    assert len(printed.splitlines()) < 110
     assert summary(report["rows"])["rank1_old"] == found["rank1_old"]
     lines = [line for line in side_by_side(report["rows"]) if line["measure"] == "rank1 old" and line["k"] == 3]
     assert [line["session"] for line in lines] == [0, 1, 2]
