@@ -66,6 +66,7 @@ def moments(embeddings: Floats) -> tuple[Floats, Floats]:
 
 def _write(file: Path, **arrays: NDArray[Any]) -> Path:
     packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **arrays)
+    save: Any = np.savez  # whose types take every keyword for one of its own options
+    save(packed, **arrays)
     file.write_bytes(packed.getvalue())
     return file

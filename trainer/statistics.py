@@ -108,4 +108,4 @@ def norm_bin(norms: Doubles) -> NDArray[np.intp]:
 def bin_log_norms() -> Doubles:
     """The log of each bin's middle, `(NORM_BINS,)`."""
     step = (_HIGHEST_LOG - _LOWEST_LOG) / NORM_BINS
-    return _LOWEST_LOG + step * (np.arange(NORM_BINS) + 0.5)
+    return np.asarray(_LOWEST_LOG + step * (np.arange(NORM_BINS) + 0.5), np.float64)

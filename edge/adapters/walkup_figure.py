@@ -187,7 +187,7 @@ def _person(canvas: _Canvas) -> _Field:
     else:
         alpha[between] = np.maximum(_soft((1 - head) / 0.14), _soft(body / 0.16))[between]
     smooth = Pillow.fromarray((alpha * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter(5))
-    return np.asarray(smooth.filter(ImageFilter.GaussianBlur(1.0)), np.float32) / 255
+    return np.asarray(np.asarray(smooth.filter(ImageFilter.GaussianBlur(1.0))) / np.float32(255), np.float32)
 
 
 def _likeness(features: _Field, ours: _Field, theirs: _Field) -> _Field:

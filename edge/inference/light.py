@@ -25,4 +25,4 @@ def lifted(crop: Image) -> Floats:
     seen = peaks[peaks > 0]  # what lies outside the frame is black
     bright = float(np.percentile(seen, 99)) if seen.size else _BRIGHT
     gain = np.float32(np.clip(_BRIGHT / bright, 1, _MOST))
-    return np.minimum(crop * gain, np.float32(255))
+    return np.asarray(np.minimum(crop * gain, np.float32(255)), np.float32)

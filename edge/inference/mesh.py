@@ -6,6 +6,7 @@ Crop, points and presence as measured for alignment: a second pass over a refine
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import ModelError
 from edge.inference.light import lifted
@@ -57,5 +58,5 @@ def roll_of(eyes: Floats) -> float:
     return float(np.arctan2(down, across))
 
 
-def _in_frame(points: Floats, matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]], scale: float) -> Floats:
+def _in_frame(points: Floats, matrix: NDArray[np.float64], scale: float) -> Floats:
     return np.column_stack([apply(invert(matrix), points[:, :2]), points[:, 2] * scale]).astype(np.float32)

@@ -76,7 +76,7 @@ class Plda:
         out = np.empty((len(probes), len(rows)), np.float32)
         for precision in np.unique(precisions):
             same = precisions == precision
-            out[same] = self._scores_at(z[same], 1 / precision, means, variances)
+            out[same] = self._scores_at(z[same], 1 / float(precision), means, variances)
         return out
 
     def strangers(self, count: int, seed: int) -> list[Projection]:
@@ -88,10 +88,13 @@ class Plda:
         return [Projection(row, float(1 / g)) for row, g in zip(z, levels, strict=True)]
 
     def _scores_at(self, z: Floats, g: float, means: Floats, variances: Floats) -> Floats:
-        of_person, of_nobody = 1 / (g + variances), 1 / (g + self._beta)
-        squared = z * z
+        of_person = np.asarray(1 / (g + variances), np.float32)
+        of_nobody = np.asarray(1 / (g + self._beta), np.float32)
+        squared = np.asarray(z * z, np.float32)
         distance = (
-            products(squared, of_person) - 2 * products(z, means * of_person) + (means**2 * of_person).sum(axis=1)
+            products(squared, of_person)
+            - 2 * products(z, np.asarray(means * of_person, np.float32))
+            + (means**2 * of_person).sum(axis=1)
         )
         volume = np.log(of_person).sum(axis=1) - np.log(of_nobody).sum()
-        return np.asarray((squared @ of_nobody)[:, None] + volume - distance, np.float32) / 2
+        return np.asarray(((squared @ of_nobody)[:, None] + volume - distance) / 2, np.float32)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import StoreError
-from edge.store.durable import create_private, make_directory, publish_durably, shred, temporary_beside
+from edge.store.durable import create_private, fsync_directory, make_directory, publish_durably, shred, temporary_beside
 from edge.store.schema import (
     StorePaths,
     check_database,
@@ -134,8 +134,14 @@ class Snapshots:
             OSError: it did not go.
         """
         # Itself last: its number may then be given again, and a log that a crash left would be read into the new one.
-        for suffix in (*_SIDE_FILES, ""):
+        for suffix in _SIDE_FILES:
             shred(path.with_name(path.name + suffix))
+        # Under another name, or a crash would leave zeros where a snapshot is looked for.
+        leftover = temporary_beside(path)
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(leftover)
+            fsync_directory(path.parent)
+            shred(leftover)
 
     def _next_number(self) -> int:
         newest = next(iter(self.newest_first()), None)

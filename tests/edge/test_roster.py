@@ -22,7 +22,7 @@ OTHER_EMBEDDER = "d" * 64
 
 
 def roster_of(store: TemplateStore, embedder: str = EMBEDDER) -> Roster:
-    head = CentredCosine(embedder, np.zeros(DIM, np.float32), np.eye(DIM, dtype=np.float32) / DIM)
+    head = CentredCosine(embedder, np.zeros(DIM, np.float32), np.asarray(np.eye(DIM) / DIM, np.float32))
     people = store.load()
     return Roster(store, people, ActiveModel.of(head, people.gallery(embedder), 0.01, "test"))
 

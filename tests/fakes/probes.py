@@ -38,7 +38,7 @@ def direction(seed: int, dim: int = DIM) -> Floats:
 
 def cosine_head(embedder: str = "embedder", dim: int = DIM) -> CentredCosine:
     """Centred cosine of people who lie evenly around nothing."""
-    return CentredCosine(embedder, np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32) / dim)
+    return CentredCosine(embedder, np.zeros(dim, np.float32), np.asarray(np.eye(dim) / dim, np.float32))
 
 
 def plda_head(seed: int = 0, embedder: str = "embedder", dim: int = DIM) -> Plda:

@@ -73,5 +73,5 @@ def _pasted(head: Head, size: tuple[int, int]) -> tuple[Levels, Levels]:
     rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]] + 0.5
     distance = np.hypot((columns - middle[0]) / (0.8 * width), (rows - middle[1] + 0.08 * width) / (1.05 * width))
     mask = np.rint(255 * np.clip((1.1 - distance) / 0.2, 0, 1)).astype(np.uint8)
-    opaque = warp(np.repeat(mask[..., None], 3, axis=2), matrix, size).astype(np.float32) / 255
+    opaque = np.asarray(warp(np.repeat(mask[..., None], 3, axis=2), matrix, size) / np.float32(255), np.float32)
     return warp(pixels, matrix, size).astype(np.float32), opaque

@@ -44,7 +44,7 @@ class FaceFinder:
         found = self._detector.detect(pixels)
         if not found:
             return MeshedPicture(pixels, None)
-        centre = np.array([pixels.shape[1], pixels.shape[0]]) / 2
+        centre = np.array([pixels.shape[1] / 2, pixels.shape[0] / 2], np.float32)
         nearest = min(found, key=lambda detection: _distance(detection, centre))
         return MeshedPicture(pixels, self._mesh.fit(pixels, nearest).mesh)
 

@@ -55,7 +55,7 @@ def laid_as_i420(planes: Planes, padding: int = 0, *, swapped: bool = False) -> 
 def by_the_equations(planes: Planes, encoding: Encoding) -> Image:
     """The standard's equations in double precision, one chroma sample for 2x2 pixels."""
     luma, cb, cr = (plane.astype(np.float64) for plane in planes)
-    cb, cr = (np.kron(plane, np.ones((2, 2))) - 128 for plane in (cb, cr))
+    cb, cr = (np.asarray(np.kron(plane, np.ones((2, 2))) - 128, np.float64) for plane in (cb, cr))
     if not encoding.full:
         luma, cb, cr = (luma - 16) / 219 * 255, cb / 224 * 255, cr / 224 * 255
     red = luma + 2 * (1 - encoding.kr) * cr

@@ -32,7 +32,7 @@ class Door:
     """A desk over a store, with what its tests look at."""
 
     def __init__(self, store: TemplateStore) -> None:
-        head = CentredCosine(EMBEDDER, np.zeros(DIM, np.float32), np.eye(DIM, dtype=np.float32) / DIM)
+        head = CentredCosine(EMBEDDER, np.zeros(DIM, np.float32), np.asarray(np.eye(DIM) / DIM, np.float32))
         people = store.load()
         self.store, self.memory = store, EventMemory()
         self.roster = Roster(store, people, ActiveModel.of(head, people.gallery(EMBEDDER), 0.01, "test"))

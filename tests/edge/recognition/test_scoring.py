@@ -15,7 +15,7 @@ def embedding(seed: int, norm: float = 70.0) -> Embedding:
 
 
 def head() -> CentredCosine:
-    return CentredCosine("embedder", MEAN, np.eye(DIM, dtype=np.float32) / DIM)
+    return CentredCosine("embedder", MEAN, np.asarray(np.eye(DIM) / DIM, np.float32))
 
 
 def test_a_projection_is_the_unit_vector_seen_from_the_mean_face() -> None:

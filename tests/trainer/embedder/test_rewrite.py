@@ -148,7 +148,7 @@ def test_any_mean_and_std_are_folded_into_a_stem_that_pads_nothing() -> None:
     folded, new = fold_preprocessing(graph, published)
     assert new == Preprocessing("BGR", (128.0, 128.0, 128.0), (128.0, 128.0, 128.0))
     fed = pictures(3)
-    found = embeddings(folded, (raw(fed, published) - 128) / 128)
+    found = embeddings(folded, np.asarray((raw(fed, published) - 128) / 128, np.float32))
     assert np.allclose(embeddings(graph, fed), found, rtol=1e-4, atol=1e-4)
 
 
