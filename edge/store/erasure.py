@@ -151,9 +151,12 @@ class Eraser:
     def _remove_remains(self, begun: _Begun) -> tuple[ErasedPlace, ...]:
         note = self._empty_log()
         elsewhere = [_erase_place(place, begun.people) for place in self._places]
-        searched = [self._searched(place, begun.marks) for place in begun.places]
+        named = {place.place for place in begun.places}
+        others = [ErasedPlace(path.name, 0, 0) for path in self._snapshots.newest_first() if path.name not in named]
+        searched = [self._searched(place, begun.marks) for place in (*begun.places, *others)]
         log = ErasedPlace("write-ahead log", 1, find_marks(self._paths.wal, begun.marks), note)
-        return (*searched, log, *elsewhere)
+        told = [place for place in searched if place.place in named or place.note]
+        return (*told, log, *elsewhere)
 
     def _close(self, begun: _Begun, places: Sequence[ErasedPlace]) -> Receipt:
         receipt = issue_receipt(

@@ -119,8 +119,10 @@ class Snapshots:
     ) -> Scrubbed | None:
         try:
             with reading(path) as connection:
-                if count_rows(connection, people, exemplars) == 0:
-                    return None
+                held = count_rows(connection, people, exemplars)
+            # A log is of a scrubbing that a crash cut off: what it deletes is still in the file.
+            if held == 0 and not any(path.with_name(path.name + suffix).exists() for suffix in _SIDE_FILES):
+                return None
             items = _scrub_database(path, people, exemplars, wall_s)
         except (sqlite3.Error, OSError):
             self.remove(path)

@@ -77,8 +77,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def lines_for_the_bad(files: dict[str, Path], err: str) -> None:
-    """One line for each bad picture, with its name and its words, and nothing else."""
-    lines = err.splitlines()
+    """One line for each bad picture, with its name and its words, and nothing else but that nobody is enrolled."""
+    lines = [line for line in err.splitlines() if not line.startswith("doorward: nobody is enrolled yet in ")]
     assert len(lines) == len(BAD)
     for line, (name, (_, words)) in zip(lines, BAD.items(), strict=True):
         assert line.startswith(f"doorward: skipped: {files[name]}: ")
