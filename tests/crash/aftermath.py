@@ -10,7 +10,7 @@ from edge.store.receipts import find_marks, read_receipt
 from edge.store.templates import TemplateStore
 from tests.crash.house import EMPTY, Change, House, after, difference, look, newcomer
 from tests.crash.worker import Told
-from tests.fakes.templates import everything, open_store
+from tests.fakes.templates import NOW, everything, open_store
 
 
 class LostError(AssertionError):
@@ -72,8 +72,19 @@ def inspect(folder: Path, told: Told, tally: Tally) -> None:
         _search(folder, number)
         tally.receipts += 1
     with open_store(folder) as store:
-        settle(store, house_of(told), told.begun, tally)
+        house = settle(store, house_of(told), told.begun, tally)
         store.finish_erasures()
+        _go_on(store, house, told.begun)
+
+
+def _go_on(store: TemplateStore, house: House, cut_off: Change | None) -> None:
+    """Erase whose erasure was cut off, or anybody: whatever the crash left must not keep it from being complete."""
+    holders = house.holders()
+    if not holders:
+        return
+    receipt = store.erase(cut_off.person if cut_off and cut_off.person in holders else holders[0], wall_s=NOW)
+    if findings := store.verify(receipt):
+        raise LostError(f"the next erasure's receipt does not hold: {findings[0]}")
 
 
 def _search(folder: Path, number: int) -> None:

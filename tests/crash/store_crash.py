@@ -49,6 +49,9 @@ def main() -> int:
     figures: dict[str, Any] = {"seed": arguments.seed}
     try:
         for name, (most, trial, _) in trials.items():
+            if most == 0:
+                print(f"{name}: left out")
+                continue
             figures[name] = _tried(name, trial, scratch / name, arguments.seed, most)
     except LostError as error:
         print(f"LOST: {error}\nthe store is left in {scratch}", file=sys.stderr)

@@ -23,6 +23,9 @@ from edge.store.templates import TemplateStore
 from tests.fakes.templates import KEY, NOW, everything, memory_folder, open_store, outlines, pictures
 
 
+pytestmark = pytest.mark.forks
+
+
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """In memory: a killed process loses nothing of what it gave to the system, wherever that keeps it."""
