@@ -22,7 +22,6 @@ from edge.store.snapshots import Snapshots, fault_of
 from edge.store.templates import TemplateStore
 from tests.fakes.templates import KEY, NOW, everything, memory_folder, open_store, outlines, pictures
 
-
 pytestmark = pytest.mark.forks
 
 
