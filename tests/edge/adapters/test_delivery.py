@@ -276,7 +276,7 @@ def test_put_does_not_wait_for_a_disk_that_hangs(path: Path, monkeypatch: pytest
         assert hangs.wait(10)
         began_s = time.monotonic()
         fill(delivery, 10_050)
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 15, "the disk hangs for 20 s"
         assert delivery.report().dropped == 50, "bounded in memory, too, and counted"
         assert not delivery.flush(0.1)
         assert not delivery.drain(0.1)
