@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 from typing import Any
 
 from edge.adapters.keyboard import KeyboardPanel
 from edge.assemble import Given, door
+from edge.errors import DoorwardError
 from edge.log import setup_logging
 from edge.settings import load_settings
 
@@ -26,16 +28,23 @@ def run(arguments: argparse.Namespace) -> int:
     """0 after a signal or the end of a finite source; else the exit code of what failed."""
     settings = load_settings(arguments.settings)
     setup_logging(settings.log.level, settings.log.format)
+    asked_to_end = threading.Event()
+
+    def end_now(*_: object) -> None:
+        """While the door is still being put together: undo what is done so far."""
+        asked_to_end.set()
+        sys.exit(0)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end_now)
+        signal.signal(number, end_now)
     panel = KeyboardPanel(sys.stdin.fileno(), sys.stderr) if arguments.keyboard else None
-    with door(settings, Given(panel=panel)) as daemon:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: daemon.stop())
-        daemon.run()
+    try:
+        with door(settings, Given(panel=panel)) as daemon:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: daemon.stop())
+            daemon.run()
+    except DoorwardError:
+        # A module in C that is just being loaded turns the exit into an error of its own.
+        if not asked_to_end.is_set():
+            raise
     return 0
-
-
-def _end_now(*_: object) -> None:
-    """While the door is still being put together: undo what is done so far."""
-    sys.exit(0)

@@ -22,7 +22,7 @@ from edge.store.codec import (
     unpack_exemplar,
     unpack_views,
 )
-from edge.store.types import Kind, NewExemplar, StoredExemplar, View
+from edge.store.types import LONGEST_NAME, Kind, NewExemplar, StoredExemplar, View
 from tests.fakes.templates import QUALITY, picture, unit
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -143,7 +143,7 @@ def test_the_form_names_every_field_of_quality() -> None:
     ]
 
 
-@given(st.text(max_size=100), st.booleans(), st.floats(0, 4e9), st.integers(0, 10**9))
+@given(st.text(max_size=LONGEST_NAME), st.booleans(), st.floats(0, 4e9), st.integers(0, 10**9))
 def test_a_card_comes_back_as_it_was(name: str, verified: bool, created_s: float, revision: int) -> None:
     name = name.encode("utf-8", "replace").decode()
     card = Card(name, verified, created_s, revision)
