@@ -39,11 +39,6 @@ class Stopwatch:
         self.times[step].append((time.perf_counter() - start) * 1000)
         return result
 
-    def clear(self) -> None:
-        """Forget what was measured."""
-        self.times.clear()
-        self.cpu_times.clear()
-
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What is done within is not noted, as a warm-up."""
