@@ -1,7 +1,8 @@
 """From a fleet's statistics to a head, in closed form: PLDA with quality. Scoring is `edge/recognition/plda.py`'s.
 
-What the choices rest on is measured (`bench openset`): W from clean and degraded views together; W shrunk 0.3 towards a
-scaled identity after Ledoit-Wolf-like shrinkage; g with a mean of 1, raised to a power below 1.
+From nothing but the fleet itself; `refine.py` starts from a head that there is. What the choices rest on is measured
+(`bench openset`): W from clean and degraded views together; W shrunk 0.3 towards a scaled identity after
+Ledoit-Wolf-like shrinkage; g with a mean of 1, raised to a power below 1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.recognition.plda import Plda, QualityModel
+from edge.recognition.plda import Affine, Plda, QualityModel
 from trainer.statistics import Doubles, Statistics, bin_log_norms
 
 _LEVELS = 9
@@ -28,13 +29,14 @@ class DistillSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadParameters:
-    """All that a head is: see `Plda`. Arrays are float32."""
+    """All that a head is: see `Plda`."""
 
     embedder_id: str
     mean: Doubles
     transform: Doubles
     beta: Doubles
     quality: QualityModel
+    fpir_scale: float = 1.0
 
     @property
     def id(self) -> str:
@@ -42,12 +44,14 @@ class HeadParameters:
         content = b"".join(
             np.ascontiguousarray(a, np.float32).tobytes() for a in (self.mean, self.transform, self.beta)
         )
-        quality = repr(self.quality).encode()
+        quality = repr((self.quality, self.fpir_scale)).encode()
         return "plda-" + hashlib.sha256(self.embedder_id.encode() + content + quality).hexdigest()[:12]
 
     def head(self) -> Plda:
+        """In float32, scored as a door does, projected by these very numbers."""
         mean, transform, beta = (a.astype(np.float32) for a in (self.mean, self.transform, self.beta))
-        return Plda(self.id, self.embedder_id, mean, transform, beta, self.quality)
+        project = Affine(mean, transform, self.quality)
+        return Plda(self.id, self.embedder_id, project, beta, self.quality.levels, self.fpir_scale)
 
 
 def distill(statistics: Statistics, embedder_id: str, settings: DistillSettings | None = None) -> HeadParameters:
@@ -108,7 +112,12 @@ def quality_model(statistics: Statistics, power: float) -> QualityModel:
     for _ in range(20):  # clipping moves the mean a little; a fixed point settles in a few steps
         intercept -= float(np.log(weights @ np.exp(intercept + log_g).clip(_G_LOWEST, _G_HIGHEST)))
     g = np.exp(intercept + log_g).clip(_G_LOWEST, _G_HIGHEST)
-    return QualityModel(intercept, float(slope), _G_LOWEST, _G_HIGHEST, _quantiles(g, weights))
+    return QualityModel(intercept, float(slope), _G_LOWEST, _G_HIGHEST, quantiles(g, weights))
+
+
+def graded(quality: QualityModel, log_norms: Doubles) -> Doubles:
+    """The g of norms, as `QualityModel.variance` gives it for one. log_norms: their natural logarithms."""
+    return np.asarray(np.exp(quality.intercept + quality.slope * log_norms).clip(quality.lowest, quality.highest))
 
 
 def _weighted_slope(x: Doubles, y: Doubles, weights: Doubles) -> float:
@@ -117,7 +126,8 @@ def _weighted_slope(x: Doubles, y: Doubles, weights: Doubles) -> float:
     return float((weights * (x - x_mean) * (y - y_mean)).sum()) / spread if spread > 0 else 0.0
 
 
-def _quantiles(values: Doubles, weights: Doubles) -> tuple[float, ...]:
+def quantiles(values: Doubles, weights: Doubles) -> tuple[float, ...]:
+    """Evenly spaced quantiles of weighted values. weights: sum to 1."""
     order = np.argsort(values)
     share = np.cumsum(weights[order])
     wanted = (np.arange(_LEVELS) + 0.5) / _LEVELS

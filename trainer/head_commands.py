@@ -14,11 +14,13 @@ from edge.errors import ModelError
 from edge.inference.embedder import Embedder
 from edge.inference.spec import SHIPPED, load_manifest
 from trainer.distill import distill
+from trainer.export import export
 from trainer.fleet_faces import PersonViews, embed_people, fleet_files
-from trainer.head_files import write_cohort, write_head
+from trainer.head_files import write_cohort
 from trainer.statistics import Statistics
 
 _NIGHT_VIEWS = 2
+_TRIED = 100  # people whose pictures the exported file is compared on
 
 
 def add_head_commands(subparsers: Any) -> None:
@@ -46,11 +48,14 @@ def _build(arguments: argparse.Namespace) -> int:
         statistics += Statistics.of_person(views.embeddings, views.norms)
     try:
         head = distill(statistics, spec.sha256)
-        files = (write_head(spec, head), write_cohort(spec, [e.x for views in done for e in views.clean]))
+        exported = export(head, spec.path.parent, spec.name, [view for views in done[:_TRIED] for view in views.clean])
+        cohort = write_cohort(spec, [e.x for views in done for e in views.clean])
     except ValueError as error:
         raise ModelError(f"{arguments.data}: {error}") from error
     print(f"{spec.name}: {head.id} learned from {len(done)} people, {_pictures(done)} pictures")
-    print("written: " + ", ".join(str(file) for file in files))
+    for parity in exported.tried:
+        print(f"  {parity}{'' if parity.weights == exported.weights else '  (not used)'}")
+    print("written: " + ", ".join(str(file) for file in (exported.description, exported.model, cohort)))
     return 0
 
 

@@ -1,4 +1,7 @@
-"""Writes what doors score with beside the embedder: head and cohort, in the form that `inference/head.py` reads."""
+"""Writes the cohort beside an embedder, from which centred cosine works, as `inference/head.py` reads it.
+
+The learned head is `export.py`'s.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.head import cohort_path, head_path
+from edge.inference.head import cohort_path
 from edge.inference.spec import ModelSpec
 from edge.recognition.types import Floats
-from trainer.distill import HeadParameters
 
 # Fewer pictures than dimensions give no covariance worth drawing strangers from.
 _PICTURES_PER_DIMENSION = 4
-
-
-def write_head(embedder: ModelSpec, head: HeadParameters) -> Path:
-    """Write a learned head beside its embedder."""
-    quality = head.quality
-    return _write(
-        head_path(embedder),
-        id=np.array(head.id),
-        embedder_sha256=np.array(embedder.sha256),
-        mean=head.mean.astype(np.float32),
-        transform=head.transform.astype(np.float32),
-        beta=head.beta.astype(np.float32),
-        quality=np.array([quality.intercept, quality.slope, quality.lowest, quality.highest]),
-        levels=np.array(quality.levels),
-    )
 
 
 def write_cohort(embedder: ModelSpec, embeddings: Sequence[Floats]) -> Path:

@@ -13,23 +13,42 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.inference.spec import ModelSpec, TensorSpec, sha256_of
+from edge.inference.spec import TensorSpec, sha256_of
 
 # In order of preference: (distribution, module).
 _RUNTIMES = (("ai-edge-litert", "ai_edge_litert.interpreter"), ("tflite-runtime", "tflite_runtime.interpreter"))
 _CHOICE = "DOORWARD_RUNTIME"  # names a distribution above; for comparing the two
 
 
+class FileSpec(Protocol):
+    """What a model file must be; a `ModelSpec` says more of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+
+
 class Model:
     """A loaded model with fixed shapes. Not thread-safe: one thread owns it."""
 
-    def __init__(self, spec: ModelSpec, threads: int = 1) -> None:
+    def __init__(self, spec: FileSpec, threads: int = 1) -> None:
         """Load and check.
 
         Raises:
@@ -104,7 +123,7 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _check_hash(spec: ModelSpec) -> None:
+def _check_hash(spec: FileSpec) -> None:
     try:
         found = sha256_of(spec.path)
     except OSError as error:

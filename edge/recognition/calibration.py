@@ -6,7 +6,7 @@ them scores is kept, so that one more person costs one column of scores and not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,20 @@ class Ceiling:
 
     strangers: the same for every table of one head. best: `(S,)` each one's best score, -inf in an empty table.
     whose: `(S,)` ids of the people whom they scored it against.
+    fpir_scale: of the head, see there.
     """
 
     strangers: list[Projection]
     best: Floats
     whose: NDArray[np.object_]
+    fpir_scale: float = 1.0
 
     @classmethod
     def of(cls, gallery: Gallery, strangers: int = STRANGERS) -> Ceiling:
         """Of a whole table."""
         drawn = gallery.head.strangers(strangers, _SEED)
         best, whose = np.full(strangers, -np.inf, np.float32), np.full(strangers, _NOBODY, object)
-        return cls(drawn, best, whose).raised_by(gallery, np.arange(strangers), gallery.people)
+        return cls(drawn, best, whose, gallery.head.fpir_scale).raised_by(gallery, np.arange(strangers), gallery.people)
 
     def with_person(self, gallery: Gallery, person: str) -> Ceiling:
         """After this person came or changed. gallery: the table as it is now."""
@@ -53,7 +55,7 @@ class Ceiling:
             return self
         best, whose = self.best.copy(), self.whose.copy()
         best[lost], whose[lost] = -np.inf, _NOBODY
-        return Ceiling(self.strangers, best, whose).raised_by(gallery, lost, gallery.people)
+        return replace(self, best=best, whose=whose).raised_by(gallery, lost, gallery.people)
 
     def threshold(self, target_fpir: float) -> float:
         """The score at which `target_fpir` (0..1) of strangers would be taken for somebody of this table.
@@ -63,7 +65,7 @@ class Ceiling:
         """
         if not np.isfinite(self.best).all():
             return float("inf")
-        return float(np.quantile(self.best, 1 - target_fpir))
+        return float(np.quantile(self.best, 1 - min(target_fpir / self.fpir_scale, 1.0)))
 
     def raised_by(self, gallery: Gallery, which: NDArray[np.intp], people: tuple[str, ...]) -> Ceiling:
         """With the scores of these strangers against these people of the table counted in."""
@@ -77,7 +79,7 @@ class Ceiling:
         higher = reached > best[which]
         best[which[higher]] = reached[higher]
         whose[which[higher]] = np.array(people, object)[highest[higher]]
-        return Ceiling(self.strangers, best, whose)
+        return replace(self, best=best, whose=whose)
 
 
 def threshold_for(gallery: Gallery, target_fpir: float, strangers: int = STRANGERS) -> float:

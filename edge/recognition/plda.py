@@ -3,13 +3,15 @@
 Model (two-covariance PLDA: Ioffe 2006; Brummer & de Villiers 2010): a person's mean y ~ N(mu, B), a picture of them
 x | y ~ N(y, g W), where g tells a poor picture from a good one by its embedding's norm. The head diagonalizes both at
 once: z = U'(x - mu) has within-class covariance g I and between-class covariance diag(beta). What U, beta and the
-quality coefficients are is learned by the trainer; this file only uses them.
+quality coefficients are is learned by the trainer; this file only uses them. What projects is handed in: a door runs
+the `.tflite` file that it was sent (`inference/head.py`), the trainer the numbers that it has just learned (`Affine`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -39,24 +41,49 @@ class QualityModel:
         return min(max(g, self.lowest), self.highest)
 
 
+Projector: TypeAlias = Callable[[Embedding], Projection]
+
+
+class Affine:
+    """A projector of plain numbers: z = transform @ (x - mean), and 1/g by the quality model."""
+
+    def __init__(self, mean: Floats, transform: Floats, quality: QualityModel) -> None:
+        """mean: `(D,)`. transform: `(D, D)`."""
+        self._mean = mean.astype(np.float32)
+        self._transform = transform.astype(np.float32)
+        self._quality = quality
+
+    def __call__(self, embedding: Embedding) -> Projection:
+        z = self._transform @ (embedding.x - self._mean)
+        return Projection(np.asarray(z, np.float32), 1 / self._quality.variance(embedding.norm))
+
+
 class Plda:
     """A learned head. Rows are posterior mean and variance of a person, `(2 D,)`."""
 
     def __init__(
-        self, head_id: str, embedder_id: str, mean: Floats, transform: Floats, beta: Floats, quality: QualityModel
+        self,
+        head_id: str,
+        embedder_id: str,
+        project: Projector,
+        beta: Floats,
+        levels: Sequence[float],
+        fpir_scale: float = 1.0,
     ) -> None:
-        """mean: `(D,)`. transform: `(D, D)`, z = transform @ (x - mean). beta: `(D,)`, all >= 0."""
+        """beta: `(D,)`, all > 0. levels: g of the pictures that synthetic strangers have, in turn.
+
+        fpir_scale: see `Head.fpir_scale`.
+        """
         self.id = head_id
         self.embedder_id = embedder_id
         self.row_dim = 2 * len(beta)
-        self._mean = mean.astype(np.float32)
-        self._transform = transform.astype(np.float32)
+        self.fpir_scale = fpir_scale
+        self._project = project
         self._beta = beta.astype(np.float32)
-        self._quality = quality
+        self._levels = np.array(levels, np.float32)
 
     def project(self, embedding: Embedding) -> Projection:
-        z = self._transform @ (embedding.x - self._mean)
-        return Projection(np.asarray(z, np.float32), 1 / self._quality.variance(embedding.norm))
+        return self._project(embedding)
 
     def row(self, projections: Sequence[Projection]) -> Floats:
         """Posterior of the person's mean: exemplars weighted by their precision, shrunk towards the mean person."""
@@ -82,7 +109,7 @@ class Plda:
     def strangers(self, count: int, seed: int) -> list[Projection]:
         """Pictures of people who do not exist: in this space simply N(0, beta + g), with the fleet's own g."""
         random = np.random.default_rng(seed)
-        levels = np.resize(np.array(self._quality.levels, np.float32), count)
+        levels = np.resize(self._levels, count)
         spread = np.sqrt(self._beta + levels[:, None])
         z = random.standard_normal((count, len(self._beta)), np.float32) * spread
         return [Projection(row, float(1 / g)) for row, g in zip(z, levels, strict=True)]

@@ -32,6 +32,11 @@ class Head(Protocol):
         """Length of a person's row."""
         ...
 
+    @property
+    def fpir_scale(self) -> float:
+        """How many times as often as `strangers` real ones are named; 1 where nobody has counted."""
+        ...
+
     def project(self, embedding: Embedding) -> Projection: ...
 
     def row(self, projections: Sequence[Projection]) -> Floats:
@@ -80,6 +85,7 @@ class CentredCosine:
         self.id = "centred-cosine"
         self.embedder_id = embedder_id
         self.row_dim = len(mean)
+        self.fpir_scale = 1.0
         self._mean = mean.astype(np.float32)
         self._covariance = covariance
 

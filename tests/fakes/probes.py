@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge.recognition.plda import Plda, QualityModel
+from edge.recognition.plda import Affine, Plda, QualityModel
 from edge.recognition.presence import Presence, PresenceSettings
 from edge.recognition.quality import QualityGate
 from edge.recognition.recognizer import ActiveModel
@@ -48,7 +48,8 @@ def plda_head(seed: int = 0, embedder: str = "embedder", dim: int = DIM) -> Plda
     scale = np.float32(np.sqrt(10 * dim))  # unit vectors get the variance 9 + 1 that they should have
     beta = np.full(dim, 9, np.float32)
     quality = QualityModel(intercept=3.5, slope=-0.8, lowest=0.3, highest=6.0, levels=(0.7, 1.0, 1.6))
-    return Plda(f"plda-{seed}", embedder, np.zeros(dim, np.float32), (scale * turn).astype(np.float32), beta, quality)
+    project = Affine(np.zeros(dim, np.float32), (scale * turn).astype(np.float32), quality)
+    return Plda(f"plda-{seed}", embedder, project, beta, quality.levels)
 
 
 class Actor:

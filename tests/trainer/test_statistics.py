@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.recognition.types import Floats
 from trainer.distill import distill
-from trainer.statistics import NORM_BINS, Statistics, bin_log_norms, norm_bin
+from trainer.statistics import FOLDS, NORM_BINS, Statistics, bin_log_norms, fold_of, norm_bin
 
 DIM = 6
 Person = tuple[Floats, Floats]
@@ -106,3 +106,48 @@ def test_norms_fall_into_bins_whose_middle_is_near_them() -> None:
     middles = np.exp(bin_log_norms()[norm_bin(norms)])
     np.testing.assert_allclose(middles, norms, rtol=0.04)
     assert norm_bin(np.array([0.0, 1e9])).tolist() == [0, NORM_BINS - 1]
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=12, unique=True), st.randoms())
+@settings(deadline=None, max_examples=50)
+def test_many_at_once_give_what_one_after_the_other_does(seeds: list[int], shuffle: object) -> None:
+    people = fleet(seeds)
+    views, norms = (np.concatenate(parts) for parts in zip(*people, strict=True))
+    owners = np.repeat(np.array(seeds), [len(views) for views, _ in people])
+    order = list(range(len(owners)))
+    shuffle.shuffle(order)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
+    assert_same(Statistics.of_people(views[order], norms[order], owners[order]), pooled(people))
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=0, max_size=5, unique=True))
+@settings(deadline=None, max_examples=20)
+def test_sums_come_back_from_bytes_to_the_last_bit(seeds: list[int]) -> None:
+    before = pooled(fleet(seeds))
+    after = Statistics.from_bytes(before.to_bytes())
+    for name in Statistics.__slots__:
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name), err_msg=name)
+
+
+@pytest.mark.parametrize("damage", [b"", b"DWS1", b"XXXX", b"DWS1" + b"\0" * 40])
+def test_bytes_that_are_cut_or_something_else_are_refused(damage: bytes) -> None:
+    with pytest.raises(ValueError, match="hold no statistics, or are cut"):
+        Statistics.from_bytes(damage)
+
+
+def test_somebody_stays_in_their_fold_and_the_folds_are_even() -> None:
+    folds = [fold_of(f"door-{number}/p_{number}") for number in range(4000)]
+    assert fold_of("door-7/p_7") == folds[7]
+    assert np.bincount(folds, minlength=FOLDS).min() > 400
+
+
+def test_pictures_of_one_day_tell_who_somebody_is_and_nothing_of_how_they_change() -> None:
+    views, norms = person(3, 4)
+    owners = np.zeros(4, np.intp)
+    one_day = Statistics.of_people(views, norms, owners, np.zeros(4, np.intp))
+    two_days = Statistics.of_people(views, norms, owners, np.array([0, 0, 7, 7]))
+    assert one_day.spread_freedom == 0
+    assert not one_day.within_scatter.any()
+    assert not one_day.norm_energy.any()
+    assert one_day.inverse_counts == 1
+    np.testing.assert_allclose(one_day.mean_scatter, two_days.mean_scatter)
+    assert_same(two_days, Statistics.of_person(views, norms))

@@ -151,5 +151,5 @@ def _print_report(done: BuildReport, out: Path) -> None:
             print(f"warning: {line}")
     print(f"default embedder {done.manifest.defaults.get('embedder')}: {done.reason}")
     print(f"written to {out}")
-    if any(out.glob("*.head.npz")):
+    if any(out.glob("*.head.json")):
         print("the heads there belong to the embedders before: `doorward-trainer head build` learns them again")
