@@ -17,9 +17,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from edge.contract.head import Canary, HeadDescription, Strangers, text_of
-from edge.inference.head import load_head
-from edge.recognition.plda import Plda
+from edge.contract.head import Canary, HeadDescription, Quality, Strangers, numbers_of, text_of
+from edge.inference.head import load_head, read_description
+from edge.recognition.plda import Plda, QualityModel
 from edge.recognition.types import Embedding, Floats
 from trainer.distill import HeadParameters
 
@@ -69,6 +69,11 @@ class Exported:
     weights: Weights
     tried: tuple[Parity, ...]
 
+    @property
+    def shipped(self) -> Parity:
+        """Of the kind that was written."""
+        return next(parity for parity in self.tried if parity.weights == self.weights)
+
 
 def export(head: HeadParameters, folder: Path, name: str, samples: Sequence[Embedding] = ()) -> Exported:
     """Write `NAME.head.tflite` and `NAME.head.json` into a folder.
@@ -86,6 +91,24 @@ def export(head: HeadParameters, folder: Path, name: str, samples: Sequence[Embe
     weights: Weights = "int8" if tried[1].holds else "float32"
     description = _write(head, folder, name, weights)
     return Exported(description, description.with_name(f"{name}.head.tflite"), weights, tuple(tried))
+
+
+def read_back(description: Path, embedder_sha256: str) -> HeadParameters:
+    """The numbers of a head that was exported, to float32: what the model makes of every direction.
+
+    Raises:
+        ModelError: see `load_head`.
+    """
+    said, head = read_description(description), load_head(description, embedder_sha256)
+    norm = said.canaries[0].norm
+    units = np.eye(said.dim, dtype=np.float32)
+    offset = head.project(Embedding(np.zeros(said.dim, np.float32), norm)).z.astype(np.float64)
+    transform = np.stack([head.project(Embedding(unit, norm)).z - offset for unit in units], axis=1)
+    beta = np.array(numbers_of(said.beta), np.float64)
+    told = said.quality
+    quality = QualityModel(told.intercept, told.slope, told.lowest, told.highest, said.strangers.levels)
+    mean = -np.linalg.solve(transform, offset)
+    return HeadParameters(embedder_sha256, mean, transform, beta, quality, said.strangers.fpir_scale)
 
 
 def _check(head: HeadParameters) -> None:
@@ -106,6 +129,12 @@ def _write(head: HeadParameters, folder: Path, name: str, weights: Weights) -> P
         model_sha256=hashlib.sha256(content).hexdigest(),
         weights=weights,
         beta=text_of(head.beta.astype(np.float32).tolist()),
+        quality=Quality(
+            intercept=head.quality.intercept,
+            slope=head.quality.slope,
+            lowest=head.quality.lowest,
+            highest=head.quality.highest,
+        ),
         strangers=Strangers(levels=head.quality.levels, fpir_scale=head.fpir_scale),
         canaries=tuple(_canary(head, probe) for probe in _drawn(head, _CANARIES)),
         tolerance=_TOLERANCE[weights],

@@ -57,6 +57,19 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How a picture's variance factor g follows from its embedding's norm q: clip(exp(intercept + slope log q)).
+
+    It is in the model; it is told here for those who go on from this head.
+    """
+
+    intercept: Annotated[float, between(-1e3, 1e3)]
+    slope: Annotated[float, between(-100, 100)]
+    lowest: Positive
+    highest: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strangers:
     """How people who do not exist are drawn: `N(0, beta + g)`, with g of `levels` in turn.
 
@@ -92,6 +105,7 @@ class HeadDescription(Message):
     model_sha256: Sha256
     weights: Literal["float32", "int8"]
     beta: Numbers = field(repr=False)
+    quality: Quality
     strangers: Strangers
     canaries: Annotated[tuple[Canary, ...], count(1, 64)] = field(repr=False)
     tolerance: Annotated[float, between(1e-7, 0.2)]

@@ -12,7 +12,7 @@ from edge.inference.head import load_head, read_description
 from edge.recognition.gallery import Gallery
 from edge.recognition.types import Embedding, Exemplar
 from trainer.distill import HeadParameters, distill
-from trainer.export import export
+from trainer.export import export, read_back
 from trainer.statistics import Statistics
 
 pytestmark = pytest.mark.tensorflow
@@ -84,3 +84,12 @@ def test_numbers_that_are_none_are_not_written(head: HeadParameters, tmp_path: P
 def test_a_variance_that_is_not_above_zero_is_not_written(head: HeadParameters, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not above 0"):
         export(replace(head, beta=np.zeros(DIM)), tmp_path, "trial")
+
+
+def test_an_exported_head_can_be_gone_on_from(head: HeadParameters, tmp_path: Path) -> None:
+    again = read_back(export(head, tmp_path, "trial").description, EMBEDDER)
+    np.testing.assert_allclose(again.transform, head.transform, atol=1e-4 * np.abs(head.transform).max())
+    np.testing.assert_allclose(again.mean, head.mean, atol=1e-5)
+    np.testing.assert_allclose(again.beta, head.beta, rtol=1e-6)
+    assert again.quality == head.quality
+    assert again.fpir_scale == head.fpir_scale

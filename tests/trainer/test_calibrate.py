@@ -1,0 +1,42 @@
+"""The scale between drawn strangers and real ones is measured on people, and little data moves it little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.fakes.simulated import TRUE, people
+from trainer.calibrate import with_fpir_scale
+from trainer.dealt import deal, find_all
+from trainer.distill import HeadParameters
+
+TARGET = 0.02
+
+
+THINKS_PEOPLE_MORE_ALIKE = replace(TRUE, beta=TRUE.beta * 0.3)
+THINKS_PICTURES_WORSE = replace(TRUE, quality=replace(TRUE.quality, levels=(2.0,) * 9))
+
+
+def realised(head: HeadParameters, seed: int) -> float:
+    those = [person.trial() for person in people(120, seed)]
+    return find_all(head.head(), those, (), deal(len(those), 20, 1), TARGET).realised_fpir() / TARGET
+
+
+@pytest.mark.parametrize("head", [THINKS_PEOPLE_MORE_ALIKE, THINKS_PICTURES_WORSE])
+def test_a_head_whose_strangers_are_not_like_real_ones_is_brought_nearer_to_its_target(head: HeadParameters) -> None:
+    scaled = with_fpir_scale(head, [person.trial() for person in people(120, seed=8)], TARGET, 20)
+    before, after = realised(head, seed=9), realised(scaled, seed=9)
+    assert abs(np.log(after)) < abs(np.log(before))
+    assert 0.5 < after < 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_too_few_for_two_tables_change_nothing(count: int) -> None:
+    assert with_fpir_scale(TRUE, [person.trial() for person in people(count)], TARGET, 20) == TRUE
+
+
+def test_a_few_people_move_the_scale_little() -> None:
+    scaled = with_fpir_scale(TRUE, [person.trial() for person in people(4, seed=2)], TARGET, 20)
+    assert 0.7 < scaled.fpir_scale < 1.4
