@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from edge.inference.head import load_head, read_description
 from edge.recognition.plda import Plda, QualityModel
 from edge.recognition.types import Embedding, Floats
 from trainer.distill import HeadParameters
+from trainer.quiet import quiet_tensorflow
 
 Weights = Literal["float32", "int8"]
 
@@ -167,6 +168,7 @@ def _drawn(head: HeadParameters, count: int) -> list[Embedding]:
 
 def _tflite(head: HeadParameters, weights: Weights) -> bytes:
     """The model: one fully connected layer for z, and the precision from the norm's logarithm."""
+    quiet_tensorflow()
     import tensorflow as tf
 
     dim, quality = len(head.mean), head.quality
@@ -218,4 +220,4 @@ def _project_us(head: Plda, probes: Sequence[Embedding], repeats: int = 200) -> 
         began = time.perf_counter()
         head.project(probe)
         times.append(time.perf_counter() - began)
-    return cast("float", np.median(times)) * 1e6
+    return float(np.median(times)) * 1e6

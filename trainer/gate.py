@@ -268,7 +268,7 @@ def _compared(heads: Mapping[str, Rating], difference: Difference, rules: GateRu
 def _of_file(file: FileFacts, rules: GateRules) -> list[Check]:
     return [
         Check("parity of door and server", file.parity, float(file.parity), 1.0, file.words),
-        Check("size", file.bytes <= rules.bytes, file.bytes, rules.bytes, f"{file.bytes:,} of {rules.bytes:,} bytes"),
+        Check("size", file.bytes <= rules.bytes, float(file.bytes), float(rules.bytes), f"{file.bytes:,} of {rules.bytes:,} bytes"),
         Check(
             "time",
             file.project_us <= rules.project_us,
@@ -284,4 +284,4 @@ def _at_most(name: str, value: float, limit: float) -> Check:
 
 
 def _at_least(name: str, value: int, limit: int) -> Check:
-    return Check(name, value >= limit, value, limit, f"{value}, at least {limit}")
+    return Check(name, value >= limit, float(value), float(limit), f"{value}, at least {limit}")

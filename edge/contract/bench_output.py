@@ -118,7 +118,7 @@ def _shown(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) <= 1 else f"{value:.4g}"
+        return f"{value:.1e}" if 0 < abs(value) < 5e-5 else f"{value:.4f}" if abs(value) <= 1 else f"{value:.4g}"
     return str(value)
 
 

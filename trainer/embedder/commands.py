@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from edge.errors import DoorwardError, ModelError
 from edge.inference.spec import SHIPPED, Manifest, ModelSpec, load_manifest
 from edge.inference.tflite import Model, runtime_name
+from trainer.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     from trainer.embedder.report import BuildReport
@@ -73,9 +73,7 @@ def _build(arguments: argparse.Namespace) -> int:
     from trainer.embedder import build, report
     from trainer.embedder.sources import default_cache
 
-    # TensorFlow tells of itself at length, and its oneDNN kernels round differently from processor to processor.
-    for name, value in (("TF_CPP_MIN_LOG_LEVEL", "3"), ("TF_ENABLE_ONEDNN_OPTS", "0")):
-        os.environ.setdefault(name, value)
+    quiet_tensorflow()
     if (arguments.network is None) != (arguments.preprocessing is None):
         raise ModelError("--from and --preprocessing belong together: the network, and how it wants its pictures")
     if arguments.json is not None and not arguments.json.parent.is_dir():
