@@ -1,7 +1,8 @@
 """How often real strangers are named where a head's own synthetic ones would be: `Head.fpir_scale`, measured.
 
 Synthetic strangers follow the head's normal distributions, and real people crowd where those are thin: colleagues of
-one company more than the public. So the door aims at its target divided by how many times too often they were named.
+one company more than the public. So the door aims at its target divided by how many times too often they were named;
+as strictly as that says, and no more strictly than keeps those recognized whom the head in use recognizes.
 """
 
 from __future__ import annotations
@@ -9,29 +10,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trainer.dealt import deal, find_all
+import numpy as np
+
+from edge.recognition.scoring import Head
+from trainer.dealt import Dealt, deal
 from trainer.distill import HeadParameters
 from trainer.trials import TrialPerson
 
-_LOWEST, _HIGHEST = 0.5, 5.0
-_STEPS = 3  # each sets the scale from what was realised with the one before; the third moves it by a few per cent
-# So many people whose namings were neither too many nor too few are counted in beforehand: one double moves little,
-# whose every picture is named.
-_EVEN_PEOPLE = 10.0
+# From the laxest to the strictest, as tried.
+SCALES = tuple(float(scale) for scale in np.geomspace(0.5, 5.0, 21))
+_MARGIN = 1.1  # other people will name strangers somewhat more or less often: rather less
+# Half of what the gate allows, which asks other people.
+_FLIPS = 0.0025
+# So many people are worth as much as knowing nothing: among a few, one double would settle it.
+_EVEN_PEOPLE = 30.0
 
 
 def with_fpir_scale(
-    head: HeadParameters, people: Sequence[TrialPerson], target_fpir: float, table: int, draws: int = 2
+    head: HeadParameters, current: Head, people: Sequence[TrialPerson], target_fpir: float, table: int, draws: int = 2
 ) -> HeadParameters:
-    """The same head with the scale that these people show; as it was where they are too few for two tables."""
+    """The same head with the scale at which these people name strangers as often as the target says, or a little less.
+
+    A laxer one is taken where that would lose searches that `current` answers rightly, but none with which strangers
+    are named more often than by `current`. Too few people for two tables leave the head as it was.
+    """
     searched = [person for person in people if person.clean or person.night]
     if len(searched) < 4:
         return head
     tables = deal(len(searched), min(table, len(searched) // 2), draws)
-    even = _EVEN_PEOPLE * sum(len(person.clean) + len(person.night) for person in searched) / len(searched)
-    for _ in range(_STEPS):
-        strangers = find_all(head.head(), searched, (), tables, target_fpir).strangers
-        realised = (float(strangers.named.sum()) + even) / (target_fpir * len(strangers) + even)
-        scale = min(max(head.fpir_scale * realised, _LOWEST), _HIGHEST)
-        head = replace(head, fpir_scale=scale)
-    return head
+    before, after = (Dealt.of(one, searched, (), tables) for one in (current, head.head()))
+    kept = before.found(target_fpir)
+    found = {scale: after.found(target_fpir, scale) for scale in SCALES}
+    most = max(target_fpir, kept.realised_fpir())
+    strict = [scale for scale in SCALES if found[scale].realised_fpir() * _MARGIN <= target_fpir]
+    wanted = strict[0] if strict else SCALES[-1]
+    was_right = kept.enrolled.clean().accepted
+    for scale in reversed([scale for scale in SCALES if scale <= wanted]):
+        if found[scale].realised_fpir() > most:
+            break
+        wanted = scale
+        if (was_right & ~found[scale].enrolled.clean().accepted).mean() <= _FLIPS:
+            break
+    trust = len(searched) / (len(searched) + _EVEN_PEOPLE)
+    return replace(head, fpir_scale=head.fpir_scale * (wanted / head.fpir_scale) ** trust)

@@ -16,6 +16,8 @@ from edge.errors import DoorwardError
 from trainer.bench.commands import add_bench_commands
 from trainer.embedder.commands import add_models_commands
 from trainer.head_commands import add_head_commands
+from trainer.ingest.commands import add_ingest_commands
+from trainer.refresh_commands import add_refresh_commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     add_models_commands(subparsers)
     add_head_commands(subparsers)
+    add_refresh_commands(subparsers)
+    add_ingest_commands(subparsers)
     add_bench_commands(subparsers)
     return top
 

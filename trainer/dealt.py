@@ -6,12 +6,12 @@ Whoever is not in a table is a stranger to it, and so are those in none. Pure; w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.recognition.calibration import threshold_for
+from edge.recognition.calibration import Ceiling
 from edge.recognition.gallery import Gallery
 from edge.recognition.scoring import Head
 from edge.recognition.types import Floats
@@ -83,6 +83,55 @@ class Found:
         return float(self.strangers.named.mean())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Dealt:
+    """All searches in all tables by one head, before anybody is named. By table: thresholds are each table's own.
+
+    ceilings: how high the head's own strangers reach. enrolled, strangers: as in `Found`, nobody named yet.
+    """
+
+    ceilings: tuple[Ceiling, ...]
+    enrolled: tuple[Searched, ...]
+    strangers: tuple[Searched, ...]
+
+    @classmethod
+    def of(
+        cls, head: Head, people: Sequence[TrialPerson], outside: Sequence[TrialPerson], tables: Sequence[Table]
+    ) -> Dealt:
+        """Search with everybody in every table. outside: people who are in no table.
+
+        Raises:
+            ValueError: nobody has anything to search with, or there is no table.
+        """
+        if not tables:
+            raise ValueError("there are too few people for a table")
+        rows = np.stack([head.row([head.project(shot) for shot in person.shots]) for person in people])
+        own = run_trials(head, people)
+        foreign, foreign_night = _outside(head, rows, outside)
+        ceilings, enrolled, strangers = [], [], []
+        for table in tables:
+            names = tuple(people[place].person for place in table)
+            ceilings.append(Ceiling.of(Gallery(head, names, rows[table])))
+            scores = own.scores[:, table]
+            right, inside = table[scores.argmax(axis=1)] == own.owner, np.isin(own.owner, table)
+            everyone = _searched(own.owner, own.at_night, scores, right)
+            nobody = np.full(len(foreign), -1)
+            enrolled.append(_some(everyone, inside))
+            beside = _searched(nobody, foreign_night, foreign[:, table], np.zeros(len(foreign), np.bool_))
+            strangers.append(_joined([_some(everyone, ~inside), beside]))
+        return cls(tuple(ceilings), tuple(enrolled), tuple(strangers))
+
+    def found(self, target_fpir: float, fpir_scale: float | None = None) -> Found:
+        """With those named who reach their table's own threshold. fpir_scale: another than the head's own."""
+        enrolled, strangers = [], []
+        for ceiling, theirs, others in zip(self.ceilings, self.enrolled, self.strangers, strict=True):
+            one = ceiling if fpir_scale is None else replace(ceiling, fpir_scale=fpir_scale)
+            threshold = one.threshold(target_fpir)
+            enrolled.append(replace(theirs, named=theirs.top >= threshold))
+            strangers.append(replace(others, named=others.top >= threshold))
+        return Found(_joined(enrolled), _joined(strangers), len(self.ceilings))
+
+
 def find_all(
     head: Head,
     people: Sequence[TrialPerson],
@@ -90,32 +139,8 @@ def find_all(
     tables: Sequence[Table],
     target_fpir: float,
 ) -> Found:
-    """Search with everybody in every table.
-
-    outside: people who are in no table. target_fpir: what the tables' own thresholds aim at.
-
-    Raises:
-        ValueError: nobody has anything to search with, or there is no table.
-    """
-    if not tables:
-        raise ValueError("there are too few people for a table")
-    rows = np.stack([head.row([head.project(shot) for shot in person.shots]) for person in people])
-    own = run_trials(head, people)
-    foreign, foreign_night = _outside(head, rows, outside)
-    enrolled, strangers = [], []
-    for table in tables:
-        names = tuple(people[place].person for place in table)
-        threshold = threshold_for(Gallery(head, names, rows[table]), target_fpir)
-        top, best = own.scores[:, table].max(axis=1), table[own.scores[:, table].argmax(axis=1)]
-        inside = np.isin(own.owner, table)
-        everyone = Searched(own.owner, own.at_night, top.astype(np.float64), best == own.owner, top >= threshold)
-        enrolled.append(_some(everyone, inside))
-        strangers.append(_some(everyone, ~inside))
-        if len(foreign):
-            top = foreign[:, table].max(axis=1).astype(np.float64)
-            nobody = np.full(len(top), -1)
-            strangers.append(Searched(nobody, foreign_night, top, np.zeros(len(top), np.bool_), top >= threshold))
-    return Found(_joined(enrolled), _joined(strangers), len(tables))
+    """What a head finds in these tables; see `Dealt`."""
+    return Dealt.of(head, people, outside, tables).found(target_fpir)
 
 
 def _outside(head: Head, rows: Floats, outside: Sequence[TrialPerson]) -> tuple[Floats, NDArray[np.bool_]]:
@@ -125,6 +150,10 @@ def _outside(head: Head, rows: Floats, outside: Sequence[TrialPerson]) -> tuple[
     if not views:
         return np.empty((0, len(rows)), np.float32), np.empty(0, np.bool_)
     return head.scores(rows, [head.project(view) for view, _ in views]), np.array([night for _, night in views])
+
+
+def _searched(person: NDArray[np.intp], night: NDArray[np.bool_], scores: Floats, right: NDArray[np.bool_]) -> Searched:
+    return Searched(person, night, scores.max(axis=1).astype(np.float64), right, np.zeros(len(person), np.bool_))
 
 
 def _some(searches: Searched, which: NDArray[np.bool_]) -> Searched:

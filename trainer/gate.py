@@ -34,7 +34,8 @@ class GateRules:
     clean_worse: by how much FNIR of clean searches may exceed the current head's.
     sure: in so many of the bootstrap's draws a candidate must be better before it replaces; and it is worse, and
         refused, when it is worse in so many.
-    realised_fpir: at most so many times the target, or at most what the current head realises.
+    realised_fpir: at most so many times the target; where the current head realises more than that, at most so many
+        times what it does (`realised_worse`): people of one company are more alike than the public, for every head.
     flips: share of clean searches that the current head answers rightly, and the candidate does not.
     people, strangers: with fewer people to find, or fewer searches by strangers, nothing is judged.
     bytes, project_us: bounds of the exported model, as it runs here.
@@ -46,6 +47,7 @@ class GateRules:
     clean_worse: float = 0.002
     sure: float = 0.9
     realised_fpir: float = 1.3
+    realised_worse: float = 1.15
     flips: float = 0.005
     people: int = 20
     strangers: int = 300
@@ -246,7 +248,7 @@ def _enough(tried: Tried, rules: GateRules) -> list[Check]:
 
 def _compared(heads: Mapping[str, Rating], difference: Difference, rules: GateRules) -> list[Check]:
     candidate, current, cosine = (heads[name] for name in (CANDIDATE, CURRENT, COSINE))
-    allowed = max(rules.realised_fpir, current.realised)
+    allowed = max(rules.realised_fpir, rules.realised_worse * current.realised)
     worse = difference.worse if difference.value > 0 else 0.0
     interval = f"{difference.value:+.2%} [{difference.low:+.2%}, {difference.high:+.2%}]"
     return [
@@ -260,7 +262,7 @@ def _compared(heads: Mapping[str, Rating], difference: Difference, rules: GateRu
             candidate.realised <= allowed,
             candidate.realised,
             allowed,
-            f"{candidate.realised:.2f}, at most {rules.realised_fpir:g} or the current head's {current.realised:.2f}",
+            f"{candidate.realised:.2f}, at most {allowed:.2f} (the current head: {current.realised:.2f})",
         ),
     ]
 

@@ -34,7 +34,7 @@ from trainer.trials import Picture, TrialPerson, trial_person
 # Whom a head is judged by it is never learned from; who a fold's people are follows from their ids alone.
 GATE_FOLDS = (0, 1)
 LEARN_FOLDS = tuple(range(2, FOLDS))
-_OUTSIDE_TABLE = 20
+_TABLE = 20
 
 Progress = Callable[[str], Callable[[int, int], None]]
 
@@ -56,19 +56,23 @@ class Sources:
     """What a refresh starts from.
 
     embedder: whose enrollments are taken. factory: description of the head that is the prior. current: of the head
-    that doors have. out: folder below which a candidate's folder is made.
+    that doors have. out: folder below which a candidate's folder is made. outside: strangers to judge by, besides the
+    fleet's own people.
     """
 
     embedder: ModelSpec
     factory: Path
     current: Path
     out: Path
+    outside: tuple[TrialPerson, ...] = ()
 
     @classmethod
-    def of(cls, embedder: ModelSpec, out: Path, current: Path | None = None) -> Sources:
+    def of(
+        cls, embedder: ModelSpec, out: Path, current: Path | None = None, outside: tuple[TrialPerson, ...] = ()
+    ) -> Sources:
         """The shipped head is the prior, and the current one where no other is named."""
         shipped = head_path(embedder)
-        return cls(embedder, shipped, current or shipped, out)
+        return cls(embedder, shipped, current or shipped, out, outside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ def refresh(
         words = f"{counted} people give no sure reason to change the factory head"
         return Refreshed(counted, pooling.added, choice, None, None, None, words)
     candidate = refined(_total(learn), prior, choice.strength)
-    candidate = with_fpir_scale(candidate, [one for _, one in choosing], rules.target_fpir, _OUTSIDE_TABLE)
+    current = load_head(sources.current, embedder.sha256)
+    candidate = with_fpir_scale(candidate, current, [one for _, one in choosing], rules.target_fpir, _TABLE)
     judging = [one for _, one in trial_people(store, embedder.sha256, GATE_FOLDS, rules.most_people)]
     report, folder = _judged(candidate, sources, judging, choice, rules, dry_run=dry_run)
     return Refreshed(counted, pooling.added, choice, candidate.id, folder, report, "; ".join(report.reasons))
@@ -179,7 +184,7 @@ def gate_file(exported: Exported, sources: Sources, people: Sequence[TrialPerson
         CURRENT: load_head(sources.current, sha256),
         COSINE: load_centred_cosine(sources.embedder),
     }
-    return judge(heads, people, (), file_facts(exported.shipped), rules)
+    return judge(heads, people, sources.outside, file_facts(exported.shipped), rules)
 
 
 def file_facts(parity: Parity) -> FileFacts:
