@@ -53,6 +53,7 @@ bench: ## how fast this machine recognizes; ARGS='pairs --data DIR' and the like
 
 docs: ## write the pages that are made from code again
 	@$(test_env) && $(TEST)/python -m edge.settings.text > docs/settings.md
+	@$(TEST)/python -m trainer.settings > docs/trainer-settings.md
 
 clean: ## take away the environments and what the tools left
 	rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

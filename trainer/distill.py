@@ -1,8 +1,8 @@
 """From a fleet's statistics to a head, in closed form: PLDA with quality. Scoring is `edge/recognition/plda.py`'s.
 
 From nothing but the fleet itself; `refine.py` starts from a head that there is. What the choices rest on is measured
-(`bench openset`): W from clean and degraded views together; W shrunk 0.3 towards a scaled identity after
-Ledoit-Wolf-like shrinkage; g with a mean of 1, raised to a power below 1.
+(`bench openset`): W from clean and degraded views together; W shrunk towards a scaled identity after OAS; g with a mean
+of 1, raised to a power.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ _G_LOWEST, _G_HIGHEST = 0.3, 6.0
 
 @dataclass(frozen=True, slots=True)
 class DistillSettings:
-    """within_shrinkage: towards a scaled identity. quality_power: 0 switches quality off, 1 takes the full fit."""
+    """within_shrinkage: towards a scaled identity. quality_power: 0 switches quality off, 1 takes the full fit.
 
-    within_shrinkage: float = 0.3
-    quality_power: float = 0.3
+    The defaults serve the default embedder; `settle.py` finds them for another.
+    """
+
+    within_shrinkage: float = 0.1
+    quality_power: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

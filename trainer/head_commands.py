@@ -6,7 +6,6 @@ Parses, embeds and prints; the learning is `distill.py`'s.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from trainer.distill import distill
 from trainer.export import export
 from trainer.fleet_faces import PersonViews, embed_people, fleet_files
 from trainer.head_files import write_cohort
-from trainer.statistics import Statistics
+from trainer.progress import Bar
+from trainer.settle import settle, statistics_of
 
 _NIGHT_VIEWS = 2
 _TRIED = 100  # people whose pictures the exported file is compared on
@@ -40,19 +40,26 @@ def _build(arguments: argparse.Namespace) -> int:
     spec = manifest.pick("embedder", arguments.embedder)
     people = fleet_files(arguments.data)
     embedder = Embedder(spec)
+    bar = Bar("embedding people")
     done = list(
-        embed_people(people.values(), manifest, embedder, night_views=_NIGHT_VIEWS, progress=_progress(len(people)))
+        embed_people(
+            people.values(),
+            manifest,
+            embedder,
+            night_views=_NIGHT_VIEWS,
+            progress=lambda number: bar(number, len(people)),
+        )
     )
-    statistics = Statistics.empty(embedder.dim)
-    for views in done:
-        statistics += Statistics.of_person(views.embeddings, views.norms)
     try:
-        head = distill(statistics, spec.sha256)
+        settled = settle(done, spec.sha256, progress=Bar("trying how to learn"))
+        head = distill(statistics_of(done), spec.sha256, settled.settings)
         exported = export(head, spec.path.parent, spec.name, [view for views in done[:_TRIED] for view in views.clean])
         cohort = write_cohort(spec, [e.x for views in done for e in views.clean])
     except ValueError as error:
         raise ModelError(f"{arguments.data}: {error}") from error
     print(f"{spec.name}: {head.id} learned from {len(done)} people, {_pictures(done)} pictures")
+    for settings, cost in settled.costs:
+        print(f"  cost {cost:.3f} of {settings}{'  (taken)' if settings == settled.settings else ''}")
     for parity in exported.tried:
         print(f"  {parity}{'' if parity.weights == exported.weights else '  (not used)'}")
     print("written: " + ", ".join(str(file) for file in (exported.description, exported.model, cohort)))
@@ -61,11 +68,3 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _pictures(done: list[PersonViews]) -> int:
     return sum(len(views.clean) for views in done)
-
-
-def _progress(total: int) -> Any:
-    def tell(number: int) -> None:
-        if number % 20 == 0 or number == total:
-            print(f"\r{number} of {total} people", end="\n" if number == total else "", file=sys.stderr, flush=True)
-
-    return tell

@@ -322,6 +322,19 @@ class MqttSettings(Slice):
 
 
 @dataclass(frozen=True, slots=True)
+class FleetSettings(Slice):
+    """What this door tells the trainer of those whom it enrolled. Needs MQTT."""
+
+    share: Annotated[
+        bool,
+        Key(
+            "Send the embeddings of everybody enrolled here, without names or pictures, to the trainer, which learns "
+            "better heads from them; what was sent is taken back when somebody is erased, also with false"
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings(Slice):
     """What the daemon says about itself."""
 
@@ -341,5 +354,6 @@ class Settings:
     panel: PanelSettings = field(default_factory=PanelSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     log: LogSettings = field(default_factory=LogSettings)
     source: Path | None = None

@@ -6,32 +6,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from edge.settings.load import DEFAULT_FILE, FILE_VARIABLE, SLICES
-from edge.settings.schema import Setting, rows
+from edge.settings.schema import Setting, Slice, rows
 
 _COMMENT_CHARS = 110
+_HEAD = (
+    "# Settings",
+    "",
+    f"A door reads one TOML file: the one named by `--settings`, else by `${FILE_VARIABLE}`, else",
+    f"`{DEFAULT_FILE}` if there is one. Every key may be left out. `doorward settings example` prints this",
+    "table as a commented file. A mistake is named in one line with its file, its key, what was found and what is",
+    "allowed; all mistakes of a file are named at once. Relative paths start from the folder of the file.",
+)
 
 
-def example_toml() -> str:
+def example_toml(slices: Mapping[str, type[Slice]] = SLICES, whose: str = "a Doorward door") -> str:
     """A settings file that changes nothing: every key is there, commented out, with its meaning and its default.
 
     Taking the `#` from the lines without a space behind it gives a valid file.
     """
-    return "\n".join(_example_lines()) + "\n"
+    return "\n".join(_example_lines(slices, whose)) + "\n"
 
 
-def settings_markdown() -> str:
-    """The page `docs/settings.md`."""
-    return "\n".join(_page_lines()) + "\n"
+def settings_markdown(slices: Mapping[str, type[Slice]] = SLICES, head: Sequence[str] = _HEAD) -> str:
+    """The page `docs/settings.md`, or that of another program. head: the lines before the first section."""
+    return "\n".join([*head, *_section_lines(slices)]) + "\n"
 
 
-def _example_lines() -> Iterator[str]:
-    yield "# Settings of a Doorward door. Every key may be left out; those shown are the defaults or, where a key has"
+def _example_lines(slices: Mapping[str, type[Slice]], whose: str) -> Iterator[str]:
+    yield f"# Settings of {whose}. Every key may be left out; those shown are the defaults or, where a key has"
     yield "# none, an example. Relative paths start from the folder of this file."
-    for section, slice_type in SLICES.items():
+    for section, slice_type in slices.items():
         yield ""
         yield f"# {slice_type.__doc__}"
         yield f"[{section}]"
@@ -41,14 +49,8 @@ def _example_lines() -> Iterator[str]:
             yield f"#{row.name} = {_toml(row.default if row.key.example is None else row.key.example)}"
 
 
-def _page_lines() -> Iterator[str]:
-    yield "# Settings"
-    yield ""
-    yield f"A door reads one TOML file: the one named by `--settings`, else by `${FILE_VARIABLE}`, else"
-    yield f"`{DEFAULT_FILE}` if there is one. Every key may be left out. `doorward settings example` prints this"
-    yield "table as a commented file. A mistake is named in one line with its file, its key, what was found and what is"
-    yield "allowed; all mistakes of a file are named at once. Relative paths start from the folder of the file."
-    for section, slice_type in SLICES.items():
+def _section_lines(slices: Mapping[str, type[Slice]]) -> Iterator[str]:
+    for section, slice_type in slices.items():
         yield ""
         yield f"## [{section}]"
         yield ""

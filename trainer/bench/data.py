@@ -20,6 +20,7 @@ from trainer.embedder.pairs import PairList, read_pairs
 PAIR_LISTS = {"balanced": "lfw_dev_pairs_balanced.tsv", "official": "lfw_dev_pairs_official.tsv"}
 _NEGATIVES = "negatives_dev.txt"
 _ENROLL = "lfw_dev_enroll.tsv"
+_FLEET = "lfw_dev_fleet.txt"
 STRANGERS = {"test": "lfw_dev_impostors.txt", "calibration": "lfw_dev_impostors_calib.txt"}
 
 
@@ -92,6 +93,22 @@ class FaceData:
             raise DoorwardError(f"{file}: needs two sessions at least; see the list's first line")
         self._require(file, (path for person in found for path in (*person.shots, *person.probes)))
         return found
+
+    def fleet(self) -> dict[str, list[str]]:
+        """Pictures by person, of the people whom a head is learned from; a picture's folder names its person.
+
+        Raises:
+            DoorwardError: the list is missing or empty, or names a picture that is not there.
+        """
+        file = self._list(_FLEET)
+        paths = _text_lines(file)
+        if not paths:
+            raise DoorwardError(f"{file}: names no picture")
+        self._require(file, paths)
+        people: dict[str, list[str]] = {}
+        for path in paths:
+            people.setdefault(path.rpartition("/")[0], []).append(path)
+        return people
 
     def strangers(self, name: str) -> list[str]:
         """Pictures of people who are never enrolled, one each: a list of `STRANGERS`.

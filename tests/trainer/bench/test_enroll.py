@@ -244,16 +244,20 @@ def test_times_are_told_by_clock_and_step_with_what_a_full_table_costs() -> None
     small = {"commit": [2.0, 2.0], "row": [1.0, 1.0], "threshold": [7.0, 9.0], "score": [50.0, 50.0]}
     large = {"commit": [4.0, 4.0], "row": [2.0, 2.0], "threshold": [10.0, 12.0], "score": [50.0, 50.0]}
     clocks = {"ms": steps, "cpu_ms": steps}
-    times = DoorTimes(
-        clocks, [True, False], 1, {"9": {"ms": small, "cpu_ms": small}, "10": {"ms": large, "cpu_ms": small}}
-    )
+    tables = {"9": {"ms": small, "cpu_ms": small}, "10": {"ms": large, "cpu_ms": small}}
+    asked = {"10": {"status": [900.0]}, "100": {"status": [1.0, 2.0], "people_list": [3.0, 103.0]}}
+    times = DoorTimes(clocks, [True, False], 1, tables, asked)
     told = times.summary()
     assert told["enroll_to_recognized_ms"] == 20.0
     assert told["person_10_over_person_9"] == pytest.approx(17 / 11)
     assert told["person_10_over_person_9_cpu"] == 1.0
+    assert told["request_ms_p99"] == pytest.approx(100.0), "of the largest house"
     rows = {(r["measure"], r.get("people"), r.get("step"), r.get("clock")): r for r in times.rows()}
     assert rows["one more person", 10, "sum", "ms"]["value"] == 17.0
     assert rows["last shot to recognized", None, "night views", "ms"]["value"] == 4.0
+    listing = rows["request answered while recognizing", 100, "people_list", "ms"]
+    assert (listing["n"], listing["value"], listing["max"]) == (2, 53.0, 103.0)
+    assert listing["p99"] == pytest.approx(102.0)
     named = rows["recognized on the next frame", None, None, None]
     assert (named["n"], named["value"], named["failed"]) == (2, 0.5, 1)
 
@@ -290,6 +294,7 @@ def test_a_quick_run_has_every_cell_and_forgets_nobody(
     assert found["rank1_old"] > 0.85
     assert found["rank1_new"] > 0.85
     assert found["enroll_to_recognized_ms"] > 0
+    assert 0 < found["request_ms_p99"] < 5000
     for shots in (1, 3, 5):
         assert 0 <= found[f"fnir_fpir_1pct_k{shots}"] < 0.4
     assert found["fpir_realised_over_target"] >= 0
@@ -304,7 +309,7 @@ def test_a_quick_run_has_every_cell_and_forgets_nobody(
     assert steps == {"night views", "commit", "row", "threshold", "next frame", "total"}
     assert page.read_text("utf-8").count("<svg") == 5
     printed = capsys.readouterr().out
-    assert len(printed.splitlines()) < 110
+    assert len(printed.splitlines()) < 120
     assert summary(report["rows"])["rank1_old"] == found["rank1_old"]
     lines = [line for line in side_by_side(report["rows"]) if line["measure"] == "rank1 old" and line["k"] == 3]
     assert [line["session"] for line in lines] == [0, 1, 2]

@@ -1,0 +1,128 @@
+"""What a worker does beside its messages: watchdog, old events, erased bytes still to be scrubbed, due refreshes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.errors import StoreError
+from edge.log import get_logger
+from trainer.ingest.notify import notify
+from trainer.schedule import Schedule
+from trainer.store.store import FleetStore
+
+_log = get_logger("ingest")
+
+_DAY_S = 86_400
+_TIDY_EVERY_S, _FORGET_EVERY_S, _LOOK_EVERY_S = 300.0, 3600.0, 30.0
+
+
+class Chore:
+    """Something to do now and then. A store that fails costs this turn alone."""
+
+    def __init__(self, what: str, every_s: float, do: Callable[[], None]) -> None:
+        self._what = what
+        self._every_s = every_s
+        self._do = do
+        self._next_s = 0.0
+
+    def turn(self, now_s: float) -> None:
+        """Do it if it is time. now_s: monotonic."""
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + self._every_s
+        try:
+            self._do()
+        except StoreError as error:
+            _log.warning(f"{self._what} failed; tried again later", reason=error)
+
+
+class Refreshes:
+    """Starts a refresh when the schedule says so, in a process of its own; of several workers one does.
+
+    command: what to run.
+    """
+
+    def __init__(self, store: FleetStore, schedule: Schedule, command: Sequence[str]) -> None:
+        self._store = store
+        self._schedule = schedule
+        self._command = list(command)
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def look(self) -> None:
+        """Raises: StoreError."""
+        if self._running is not None and self._running.poll() is not None:
+            code = self._running.returncode
+            (_log.warning if code else _log.info)("the refresh has ended", exit_code=code)
+            self._running = None
+        if self._schedule.period is None or self._running is not None:
+            return
+        with self._store.write() as writer:
+            due = writer.claim_refresh(lambda now_s, last_s: self._schedule.due(_local(now_s), _local_or_none(last_s)))
+        if due:
+            _log.info("a refresh begins")
+            self._running = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
+
+    def close(self) -> None:
+        """End one that runs: it is made up at the next start, and loses nothing that it pooled."""
+        if self._running is not None:
+            self._running.terminate()
+            self._running.wait()
+            self._running = None
+
+
+def refresh_command(settings: Path | None) -> list[str]:
+    """The refresh with the same settings file."""
+    named = ["--settings", str(settings)] if settings is not None else []
+    return [sys.executable, "-m", "trainer", "refresh", *named]
+
+
+@dataclass(frozen=True, slots=True)
+class Chores:
+    """All of them, for each turn of the worker. alive: whether the link's thread goes round."""
+
+    chores: Sequence[Chore]
+    alive: Callable[[], bool]
+
+    def __call__(self) -> None:
+        if self.alive():
+            notify("WATCHDOG=1")
+        now_s = time.monotonic()
+        for chore in self.chores:
+            chore.turn(now_s)
+
+
+def chores_of(
+    store: FleetStore, retention_days: int, refreshes: Refreshes, alive: Callable[[], bool], wall_s: Callable[[], float]
+) -> Chores:
+    """The usual ones. retention_days: 0 keeps events for ever."""
+
+    def forget() -> None:
+        count = store.forget_events(wall_s() - retention_days * _DAY_S) if retention_days else 0
+        if count:
+            _log.info("old figures of events were deleted", rows=count)
+
+    def tidy() -> None:
+        store.tidy()
+
+    return Chores(
+        (
+            Chore("deleting old events", _FORGET_EVERY_S, forget),
+            Chore("tidying the store", _TIDY_EVERY_S, tidy),
+            Chore("looking for a due refresh", _LOOK_EVERY_S, refreshes.look),
+        ),
+        alive,
+    )
+
+
+def _local(wall_s: float) -> datetime:
+    return datetime.fromtimestamp(wall_s, UTC).astimezone().replace(tzinfo=None)
+
+
+def _local_or_none(wall_s: float | None) -> datetime | None:
+    return None if wall_s is None else _local(wall_s)
