@@ -15,6 +15,7 @@ from edge.adapters.capture import Capture, CaptureOptions
 from edge.adapters.clock import SystemClock
 from edge.adapters.control import ControlServer
 from edge.adapters.delivery import Delivery, DeliverySettings
+from edge.adapters.fleet import FleetPost
 from edge.adapters.mqtt import MqttLink
 from edge.adapters.mqtt_settings import LinkSettings, Subscription
 from edge.adapters.outbox import Outbox
@@ -22,7 +23,7 @@ from edge.adapters.outbox_place import OutboxPlace
 from edge.adapters.panel import PanelPins, panel_for
 from edge.adapters.post import MqttPost, NoPost
 from edge.adapters.requests import NetworkRequests
-from edge.compose import active_model, camera_for, head_for, quality_gate, recognizer, typical_norm
+from edge.compose import camera_for, head_for, model_over, quality_gate, recognizer, typical_norm
 from edge.contract.topics import Topics
 from edge.daemon import Collaborators, Command, Daemon, LoopRules, Observer, ignore
 from edge.desk.desk import Desk
@@ -46,6 +47,9 @@ from edge.recognition.strangers import StrangerMemory
 from edge.retention import Retention, RetentionRules
 from edge.roster import Roster
 from edge.settings.slices import PanelSettings, Settings
+from edge.sharing.sharing import Shared, Sharing
+from edge.store.templates import TemplateStore
+from edge.store.told import ToldRows
 from edge.stored import control_path, open_store, outbox_path
 
 _log = get_logger("door")
@@ -80,17 +84,20 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
         line_of_recognition = recognizer(settings.recognition)
         people, head = store.load(), head_for(settings.recognition)
         _tell_of_the_store([*people.damage, *people.repaired])
-        model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
-        roster = Roster(store, people, model)
+        roster = Roster(store, people, model_over(settings.recognition, head))
+        roster.ready()
         _tell_of_the_store([roster.unusable] if roster.unusable else [])
         inbox: Inbox[Command] = Inbox()
         # Before the link, so that it is stopped after it: a driver that hangs must not hold up what is to be sent.
         capture = _capture(settings, given.camera or camera_for(settings.camera), clock, stack)
-        post = _post(settings, inbox, stack)
+        post, fleet = _post(settings, inbox, stack)
         panel = given.panel or panel_for(pins_of(settings.panel))
         panel.start(lambda press: _handed_in(inbox, press))
         stack.callback(panel.stop)
-        parts = _Parts(settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer)
+        sharing = _sharing(settings, store, roster, fleet, line_of_recognition.embedder_id, clock)
+        parts = _Parts(
+            settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer, sharing
+        )
         daemon = _daemon(parts)
         _take_local_requests(settings, inbox, stack)
         _log.info("door is up", door=settings.door.id, people=len(roster.people), runtime=runtime_name())
@@ -120,20 +127,35 @@ class _Parts:
     capture: Capture
     clock: Clock
     observer: Observer
+    sharing: Sharing | None = None
 
 
 def _daemon(parts: _Parts) -> Daemon:
     settings, door_id, runtime = parts.settings, parts.settings.door.id, runtime_name()
     enrolling = _enrolling(parts, runtime)
     fixed = Fixed(door_id, __version__, parts.line.embedder_id, runtime)
-    state = StateTeller(fixed, parts.capture, parts.roster, parts.post.queue, parts.post.state, parts.clock)
-    door_desk, memory = DoorDesk(enrolling, state, lambda: daemon.now_s), EventMemory()
-    verbs = door_desk.verbs | EventDesk(parts.roster, memory, runtime, parts.clock).verbs
+    state = StateTeller(
+        fixed,
+        parts.capture,
+        parts.roster,
+        parts.post.queue,
+        parts.post.state,
+        parts.clock,
+        lambda: parts.sharing.waiting if parts.sharing is not None else None,
+    )
+    memory, presence = EventMemory(), _presence(settings)
+
+    def deny(visit: str, person: str) -> None:
+        presence.deny(daemon.now_s, visit, person, parts.roster.model)
+        enrolling.doubt(visit)
+
+    verbs = DoorDesk(parts.roster, enrolling, state, lambda: daemon.now_s).verbs
+    verbs |= EventDesk(parts.roster, memory, runtime, parts.clock, deny).verbs
     daemon = Daemon(
         Collaborators(
             capture=parts.capture,
             recognizer=parts.line,
-            presence=_presence(settings),
+            presence=presence,
             enrolling=enrolling,
             roster=parts.roster,
             desk=Desk(parts.roster, lambda: parts.line, runtime, parts.clock, verbs),
@@ -143,6 +165,7 @@ def _daemon(parts: _Parts) -> Daemon:
                 parts.roster,
                 parts.clock,
             ),
+            sharing=parts.sharing,
             inbox=parts.inbox,
             panel=parts.panel,
             post=parts.post,
@@ -194,10 +217,22 @@ def _capture(settings: Settings, camera: Camera, clock: Clock, stack: ExitStack)
     return capture
 
 
-def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPost | NoPost:
+def _sharing(
+    settings: Settings, store: TemplateStore, roster: Roster, fleet: FleetPost | None, embedder: str, clock: Clock
+) -> Sharing | None:
+    """Also where nothing is to be shared: what was shared before is taken back when somebody is erased."""
+    if fleet is None:
+        if settings.fleet.share:
+            _log.warning("nothing is shared: set [mqtt] enabled = true, or [fleet] share = false")
+        return None
+    shared = Shared(settings.door.id, embedder, settings.fleet.share, ToldRows(store.session), store.views)
+    return Sharing(shared, roster, fleet, clock)
+
+
+def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> tuple[MqttPost | NoPost, FleetPost | None]:
     mqtt, door_id = settings.mqtt, settings.door.id
     if not mqtt.enabled:
-        return NoPost(outbox_path(settings.store))
+        return NoPost(outbox_path(settings.store)), None
     topics = Topics(mqtt.base)
     link = MqttLink(link_settings(settings), [Subscription(name, t.qos) for t, name in topics.for_door(door_id)])
     delivery = Delivery(
@@ -207,10 +242,11 @@ def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> MqttPo
     )
     delivery.start()
     stack.callback(delivery.stop)
-    link.start(delivery, NetworkRequests(topics, door_id, link, inbox.put))
+    fleet = FleetPost(topics, door_id, link, inbox.put)
+    link.start(delivery, NetworkRequests(topics, door_id, link, inbox.put), fleet)
     stack.callback(link.stop)
     stack.callback(_say_goodbye, link, delivery)
-    return MqttPost(topics, door_id, link, delivery)
+    return MqttPost(topics, door_id, link, delivery), fleet
 
 
 def _say_goodbye(link: Link, delivery: Delivery) -> None:

@@ -92,6 +92,7 @@ def _daemon(settings: Settings) -> str:
         raise Doubtful(f"running, and does not tell its state: {response.error}")
     state = from_object("status", DoorState, response.data, unknown_allowed=True)
     words = f"running: camera {state.camera}, {state.people} people, {state.queued} events wait"
+    words += f", {state.unshared} to be shared" if state.unshared else ""
     if state.degraded:
         raise Doubtful(f"{words}; {'; '.join(state.degraded)}")
     return f"{words}, all well"

@@ -2,8 +2,8 @@
 
 Each command's work is in `commands/`.
 
-Exit codes: 0 done; 1 another failure; 2 wrong use or settings; 3 models; 4 camera; 5 a picture was skipped; 6 store;
-7 broker, or a daemon that does not answer; 8 panel; 9 not found or refused; 130 interrupted.
+Exit codes: 0 done; 1 another failure; 2 wrong use or settings; 3 models; 4 camera; 5 a picture was skipped; 6 store, or
+a file of its people; 7 broker, or a daemon that does not answer; 8 panel; 9 not found or refused; 130 interrupted.
 """
 
 from __future__ import annotations

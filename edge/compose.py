@@ -5,7 +5,7 @@ Part of the composition root beside `cli.py`; what the line does is in `recognit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.adapters.camera_options import CameraOptions
@@ -24,6 +24,7 @@ from edge.recognition.recognizer import ActiveModel, Recognizer
 from edge.recognition.scoring import Head
 from edge.recognition.types import Box, Exemplar, Image
 from edge.settings.slices import CameraSettings, RecognitionSettings
+from edge.store.types import StoredPeople
 
 FACTORY_RELEASE = "factory"
 # Of pictures made worse, the share that is no longer like the original (cosine under 0.4): with a norm below 0.57 of
@@ -118,6 +119,11 @@ def head_for(settings: RecognitionSettings, models: Path = SHIPPED) -> Head:
     """
     embedder = load_manifest(models).pick("embedder", settings.embedder)
     return load_plda(embedder) if settings.scoring == "plda" else load_centred_cosine(embedder)
+
+
+def model_over(settings: RecognitionSettings, head: Head) -> Callable[[StoredPeople], ActiveModel]:
+    """What makes the active model of a roster."""
+    return lambda people: active_model(settings, head, people.gallery(head.embedder_id))
 
 
 def active_model(settings: RecognitionSettings, head: Head, exemplars: Sequence[Exemplar]) -> ActiveModel:

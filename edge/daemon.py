@@ -13,14 +13,14 @@ from typing import Protocol
 
 from edge.adapters.capture import Capture, CaptureState
 from edge.contract.messages import Enrollment as EnrollmentMessage
-from edge.contract.messages import Response
 from edge.desk.desk import Desk
+from edge.desk.work import Jobs
 from edge.door_state import StateTeller
 from edge.enrollment.enrolling import Enrolling
 from edge.errors import CameraError, StoreError
 from edge.event_memory import EventMemory
 from edge.events import PersonLabel, Telling, message_of
-from edge.inbox import Asked, Inbox
+from edge.inbox import Acknowledged, Asked, Inbox
 from edge.log import get_logger
 from edge.ports import Clock, Panel, Press
 from edge.recognition.presence import Presence
@@ -29,6 +29,7 @@ from edge.recognition.types import Frame
 from edge.recognition.visit import Visit, VisitEvent
 from edge.retention import Retention
 from edge.roster import Roster
+from edge.sharing.sharing import Sharing
 
 _log = get_logger("door")
 # How long the loop waits for a frame before it looks into its inbox again: a press is felt at once.
@@ -44,7 +45,7 @@ class Post(Protocol):
     def enrollment(self, message: EnrollmentMessage) -> None: ...
 
 
-Command = Press | Asked
+Command = Press | Asked | Acknowledged
 Observer = Callable[[Frame, tuple[Visit, ...], list[VisitEvent]], None]
 
 
@@ -70,6 +71,7 @@ class Collaborators:
     telling: Telling
     memory: EventMemory = field(default_factory=EventMemory)
     retention: Retention | None = None
+    sharing: Sharing | None = None
     observer: Observer = ignore
 
 
@@ -91,6 +93,7 @@ class Daemon:
         self._store_is_well = True
         self._camera_was: CaptureState | None = None
         self._frame_s: float | None = None
+        self._jobs = Jobs(lambda asked: parts.desk.work(asked.request, local=asked.local, attached=asked.attached))
 
     @property
     def now_s(self) -> float:
@@ -118,12 +121,13 @@ class Daemon:
             while not self._stopping and self._parts.capture.state is not CaptureState.ENDED:
                 self._turn()
         finally:
+            self._jobs.stop()
             self._parts.enrolling.cancel(self.now_s)
             self._emit(self._parts.presence.finish())
 
     def _turn(self) -> None:
         self._drain()
-        frame = self._parts.capture.next(_FRAME_WAIT_S)
+        frame = self._parts.capture.next(0.0 if self._jobs.waiting else _FRAME_WAIT_S)
         if frame is not None:
             self._with_frame(frame)
         elif self._parts.capture.live:
@@ -131,16 +135,22 @@ class Daemon:
         self._chores()
 
     def _drain(self) -> None:
+        """What came since the last frame, and a slice of what takes longer."""
+        self._jobs.go_on()
         for command in self._parts.inbox.drain():
             if isinstance(command, Asked):
-                command.reply(self._answer(command))
+                self._jobs.begin(command)
                 self._parts.memory.keep_only(self._parts.roster.people)
+            elif isinstance(command, Acknowledged):
+                self._acknowledged(command)
             else:
                 self._press(command)
 
-    def _answer(self, asked: Asked) -> Response:
-        _log.debug("asked", verb=asked.request.verb, local=asked.local)
-        return self._parts.desk.answer(asked.request, local=asked.local)
+    def _acknowledged(self, ack: Acknowledged) -> None:
+        if self._parts.sharing is None:
+            ack.done()
+        else:
+            self._parts.sharing.acknowledged(ack, self._parts.clock.monotonic_s())
 
     def _press(self, press: Press) -> None:
         _log.info("pressed", kind=press.kind, source=press.source)
@@ -183,7 +193,7 @@ class Daemon:
                 frames=message.frames,
             )
             if message.person is not None:
-                parts.memory.note(str(message.event), message.person, event.best)
+                parts.memory.note(str(message.event), message.visit, message.person, event.best)
                 parts.roster.saw(message.person, parts.clock.wall_s())
 
     def _note_sponsors(self, frame: Frame) -> None:
@@ -192,14 +202,18 @@ class Daemon:
             person = self._parts.roster.people.get(visit.person or "")
             told_firmly = visit.said == (visit.person, False)
             if person is not None and person.verified and told_firmly and visit.last_seen_s == frame.time_s:
-                self._parts.enrolling.saw_verified(self.now_s)
+                self._parts.enrolling.saw_verified(self.now_s, visit.id)
 
     def _chores(self) -> None:
         """What may wait: the camera's state, and now and then the disk."""
         self._watch_camera()
         now_s = self._parts.clock.monotonic_s()
+        if self._parts.sharing is not None:
+            self._parts.sharing.turn(now_s)
         self._parts.state.tell(now_s)
-        if now_s < self._chores_due_s and not (self._parts.roster.changed and self._store_is_well):
+        # In the midst of a longer work, as an import, there would be a snapshot after each slice.
+        changed = self._parts.roster.changed and not self._jobs.waiting
+        if now_s < self._chores_due_s and not (changed and self._store_is_well):
             return
         self._chores_due_s = now_s + _CHORES_EVERY_S
         try:

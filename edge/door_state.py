@@ -54,13 +54,16 @@ class StateTeller:
         queue: Callable[[], Queue],
         send: Callable[[DoorState], None],
         clock: Clock,
+        unshared: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """unshared: people who wait to be shared; None where nothing is."""
         self._fixed = fixed
         self._capture = capture
         self._roster = roster
         self._queue = queue
         self._send = send
         self._clock = clock
+        self._unshared = unshared
         self._frame_s: float | None = None
         self._told: DoorState | None = None
         self._looked_s = self._told_s = float("-inf")
@@ -99,6 +102,7 @@ class StateTeller:
             last_frame_age_s=age_s,
             clock_set=clock_set(self._clock),
             degraded=self._degraded(queue),
+            unshared=self._unshared(),
         )
 
     def _degraded(self, queue: Queue) -> tuple[str, ...]:

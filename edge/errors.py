@@ -63,3 +63,10 @@ class RefusedError(DoorwardError, LookupError):
     """What was asked cannot be done: nobody of that name, nothing to undo, not allowed by the policy."""
 
     exit_code = 9
+
+
+def error_of(code: int | None) -> type[DoorwardError]:
+    """The branch of the tree that an exit code stands for; the trunk where it is nobody's own."""
+    if code == DoorwardError.exit_code:
+        return DoorwardError
+    return next((branch for branch in DoorwardError.__subclasses__() if branch.exit_code == code), DoorwardError)

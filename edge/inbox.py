@@ -8,7 +8,8 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
+from uuid import UUID
 
 from edge.contract.messages import Request, Response
 
@@ -16,13 +17,32 @@ T = TypeVar("T")
 _MOST = 256
 
 
+def _ignore(_line: str) -> None:
+    """Of one who does not wait to hear."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request with the way to answer it. local: it came from this machine's own socket, not from the network."""
+    """A request with the way to answer it.
+
+    local: it came from this machine's own socket, not from the network.
+    attached: a file that the request is about; whoever takes the request closes it.
+    progress: takes a line now and then of what takes long.
+    """
 
     request: Request
     reply: Callable[[Response], None]
     local: bool
+    attached: BinaryIO | None = None
+    progress: Callable[[str], None] = _ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The trainer is done with the messages `ids`. done: to be called once that is noted, or cannot be."""
+
+    ids: tuple[UUID, ...]
+    done: Callable[[], None]
 
 
 class Inbox(Generic[T]):

@@ -1,40 +1,56 @@
 """Who the door knows, in memory and on disk at once: every change is committed first and then swapped in.
 
-Adding somebody touches their row and the table's threshold alone. One thread owns it: the daemon's, or a command's.
+Adding somebody touches their row and the table's threshold alone. The table is made when it is first asked for, so that
+a command that recognizes nobody does not calibrate it. One thread owns it: the daemon's, or a command's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
 
 from edge.errors import StoreError
 from edge.events import PersonLabel
-from edge.recognition.gallery import Gallery
-from edge.recognition.recognizer import ActiveModel
-from edge.recognition.types import Embedding
-from edge.store.archive import import_people
+from edge.recognition.recognizer import ActiveModel, Pictures
 from edge.store.receipts import Receipt
 from edge.store.templates import TemplateStore, Undone
-from edge.store.types import AddedRecords, NewExemplar, Person, StoredPeople
+from edge.store.transfer import take_in
+from edge.store.types import AddedRecords, NewExemplar, Person, PersonRecord, StoredPeople
 
 
 class Roster:
     """The people of one door under one active model."""
 
-    def __init__(self, store: TemplateStore, people: StoredPeople, model: ActiveModel) -> None:
-        """model: active over exactly these people."""
+    def __init__(
+        self, store: TemplateStore, people: StoredPeople, model_over: Callable[[StoredPeople], ActiveModel]
+    ) -> None:
+        """model_over: makes the model that is active over exactly these people."""
         self._store = store
         self._people = dict(people.people)
         self.damage = people.damage
-        self._model = model
+        self._model_over = model_over
+        self._model: ActiveModel | None = None
         self.changed = True
-        self._deny()
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """Another one after each change of anybody."""
+        return self._generation
 
     @property
     def model(self) -> ActiveModel:
+        """Made here, if it was not yet; see `ready`."""
+        if self._model is None:
+            self._model = self._model_over(StoredPeople(self._people))
+            for person in self._people.values():
+                if person.denied:
+                    self._project(person)
         return self._model
+
+    def ready(self) -> ActiveModel:
+        """The model, made now, so that no frame waits for it."""
+        return self.model
 
     @property
     def people(self) -> Mapping[str, Person]:
@@ -53,7 +69,7 @@ class Roster:
     @property
     def unusable(self) -> str | None:
         """That some cannot be recognized, since nothing of theirs is by the embedder in use; or None."""
-        return unusable(self._people, self._model.gallery.head.embedder_id)
+        return unusable(self._people, self.model.gallery.head.embedder_id)
 
     def find(self, text: str) -> tuple[Person, ...]:
         """Those whom an id or a name may mean."""
@@ -96,9 +112,9 @@ class Roster:
         parted, holder = self._store.unmerge(source)
         return self._took(parted), self._took(holder)
 
-    def deny(self, person: str, probe: NewExemplar, behind: Sequence[str], event: str) -> Person:
+    def deny(self, person: str, probes: Sequence[NewExemplar], behind: Sequence[str], event: str) -> Person:
         """Somebody says "that is not me" of an event; see `TemplateStore.deny`."""
-        return self._took(self._store.deny(person, probe, behind, event=event))
+        return self._took(self._store.deny(person, probes, behind, event=event))
 
     def keep_exemplar(self, exemplar: str) -> Person:
         """An exemplar under review is right."""
@@ -109,10 +125,11 @@ class Roster:
         person = self._store.reject_exemplar(exemplar, wall_s=wall_s)
         return self._took(person) if person is not None else None
 
-    def take_in(self, archive: BinaryIO, passphrase: str, *, revive: bool) -> AddedRecords:
-        """People of an export; see `import_people`."""
-        added = import_people(self._store, archive, passphrase, revive=revive)
-        self._reread()
+    def take_in(self, records: Iterable[PersonRecord], *, revive: bool) -> AddedRecords:
+        """People of an export, all of these or nobody; see `transfer.take_in`."""
+        added = take_in(self._store, records, revive=revive)
+        if added.changed:
+            self._refresh(added.changed, self._store.some(added.changed))
         return added
 
     def unseen_since(self, wall_s: float) -> tuple[Person, ...]:
@@ -121,7 +138,7 @@ class Roster:
 
     def erase(self, person: str, wall_s: float) -> Receipt:
         """Everywhere; see `TemplateStore.erase`."""
-        with self._rereading_what_failed():
+        with self._seeing_what_failed(self._circle(person)):
             receipt = self._store.erase(person, wall_s=wall_s)
         self._lost(person)
         return receipt
@@ -133,10 +150,11 @@ class Roster:
 
     def undo(self, wall_s: float) -> Undone | None:
         """Take the last enrollment back; None when there is none."""
-        with self._rereading_what_failed():
+        circle = self._circle(self.last_enrolled() or "")
+        with self._seeing_what_failed(circle):
             undone = self._store.undo_last_enrollment(wall_s=wall_s)
         if undone is not None:
-            self._reread()
+            self._refresh(circle, self._store.some(circle))
         return undone
 
     def saw(self, person: str, wall_s: float) -> None:
@@ -155,52 +173,69 @@ class Roster:
             self._store.snapshot()
             self.changed = False
 
+    def tend_soon(self) -> None:
+        """Something that an erasure waits for has come: `tend` before it is due."""
+        self.changed = True
+
     def close(self) -> None:
         self._store.close()
 
+    def _note_change(self) -> None:
+        self.changed = True
+        self._generation += 1
+
     def _took(self, person: Person) -> Person:
         self._people[person.id] = person
-        self.changed = True
+        self._note_change()
         self._project(person)
         return person
 
     def _project(self, person: Person) -> None:
-        self._model = self._model.with_person(person.id, *_pictures(person, self._model.gallery.head.embedder_id))
+        if self._model is not None:
+            self._model = self._model.with_person(person.id, *self._pictures(self._model, person))
 
     def _lost(self, person: str) -> None:
         self._people.pop(person, None)
-        self.changed = True
-        self._model = self._model.without(person)
+        self._note_change()
+        if self._model is not None:
+            self._model = self._model.without(person)
+
+    def _circle(self, person: str) -> frozenset[str]:
+        """The ids of somebody, of whom they go by, and of all who were merged with them."""
+        for one in self._people.values():
+            if person == one.id or person in one.origins:
+                return frozenset({one.id, *one.origins})
+        return frozenset({person})
 
     @contextmanager
-    def _rereading_what_failed(self) -> Iterator[None]:
+    def _seeing_what_failed(self, circle: frozenset[str]) -> Iterator[None]:
         """An erasure that raises may be committed all the same, with its receipt alone still to be filed."""
         try:
             yield
         except StoreError:
             with suppress(StoreError):  # a disk that cannot even be read changes nothing of who is known
-                self._reread()
+                now = self._store.some(circle)
+                if now.keys() != circle & self._people.keys():
+                    self._refresh(circle, now)
             raise
 
-    def _reread(self) -> None:
-        """All of them: whoever was merged with the one who went has changed as well. Rows come out as they were."""
-        self._people = dict(self._store.load().people)
-        head = self._model.gallery.head
-        exemplars = StoredPeople(self._people).gallery(head.embedder_id)
-        self.changed = True
-        self._model = self._model.with_gallery(Gallery.build(head, exemplars))
-        self._deny()
+    def _refresh(self, circle: Collection[str], now: Mapping[str, Person]) -> None:
+        """Take over how it stands with some. circle: all their ids, before and after. now: those who are there."""
+        for person in circle:
+            if person in self._people and person not in now:
+                self._lost(person)
+        self._people |= now
+        self._note_change()
+        if self._model is not None:
+            model = self._model
+            self._model = model.with_people({p.id: self._pictures(model, p) for p in now.values()})
 
-    def _deny(self) -> None:
-        for person in self._people.values():
-            if person.denied:
-                self._project(person)
-
-
-def _pictures(person: Person, embedder: str) -> tuple[list[Embedding], list[Embedding]]:
-    """Somebody's pictures by one embedder: those of them, and those that were wrongly taken for them."""
-    theirs = [exemplar.embedding for exemplar in person.gallery(embedder)]
-    return theirs, [kept.embedding for kept in person.denied if kept.embedder == embedder]
+    @staticmethod
+    def _pictures(model: ActiveModel, person: Person) -> Pictures:
+        """Somebody's, by the embedder in use."""
+        embedder = model.gallery.head.embedder_id
+        theirs = tuple(exemplar.embedding for exemplar in person.gallery(embedder))
+        return theirs, tuple(kept.embedding for kept in person.denied if kept.embedder == embedder)
 
 
 def unusable(people: Mapping[str, Person], embedder: str) -> str | None:

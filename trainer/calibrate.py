@@ -18,8 +18,9 @@ from trainer.distill import HeadParameters
 from trainer.trials import TrialPerson
 
 # From the laxest to the strictest, as tried.
-SCALES = tuple(float(scale) for scale in np.geomspace(0.5, 5.0, 21))
+SCALES = tuple(float(scale) for scale in np.geomspace(0.5, 10.0, 31))
 _MARGIN = 1.1  # other people will name strangers somewhat more or less often: rather less
+_BOTH = 1.25
 # Half of what the gate allows, which asks other people.
 _FLIPS = 0.0025
 # So many people are worth as much as knowing nothing: among a few, one double would settle it.
@@ -53,3 +54,26 @@ def with_fpir_scale(
             break
     trust = len(searched) / (len(searched) + _EVEN_PEOPLE)
     return replace(head, fpir_scale=head.fpir_scale * (wanted / head.fpir_scale) ** trust)
+
+
+def public_scale(
+    head: HeadParameters,
+    people: Sequence[TrialPerson],
+    strangers: Sequence[TrialPerson],
+    target_fpir: float,
+    table: int,
+) -> HeadParameters:
+    """The same head with the scale at which tables of these people name these strangers as often as the target says.
+
+    For a factory head, of whose doors nothing is known: strangers are of the public, and none of the people. By night
+    they are named more often than by day; a scale for both is a little lax by night.
+    """
+    dealt = Dealt.of(head.head(), people, strangers, deal(len(people), min(table, len(people) // 2), 1))
+
+    def realised(scale: float) -> float:
+        searches = dealt.found(target_fpir, scale).strangers
+        return float(searches.named[searches.person < 0].mean())
+
+    return replace(
+        head, fpir_scale=next((scale for scale in SCALES if realised(scale) <= _BOTH * target_fpir), SCALES[-1])
+    )

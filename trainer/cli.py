@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from edge import __version__
 from edge.errors import DoorwardError
 from trainer.bench.commands import add_bench_commands
+from trainer.distribute.commands import add_distribute_commands
 from trainer.embedder.commands import add_models_commands
 from trainer.head_commands import add_head_commands
 from trainer.ingest.commands import add_ingest_commands
 from trainer.refresh_commands import add_refresh_commands
+from trainer.releases.commands import add_release_commands
+from trainer.releases.key_commands import add_key_commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
     add_head_commands(subparsers)
     add_refresh_commands(subparsers)
     add_ingest_commands(subparsers)
+    add_key_commands(subparsers)
+    add_release_commands(subparsers)
+    add_distribute_commands(subparsers)
     add_bench_commands(subparsers)
     return top
 

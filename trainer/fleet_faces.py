@@ -20,6 +20,7 @@ from edge.recognition.types import Embedding, Floats
 from trainer.embedder.faces import FaceFinder
 
 FLEET_LIST = "lfw_dev_fleet.txt"
+STRANGERS_LIST = "lfw_dev_impostors_calib.txt"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

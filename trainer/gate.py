@@ -270,7 +270,13 @@ def _compared(heads: Mapping[str, Rating], difference: Difference, rules: GateRu
 def _of_file(file: FileFacts, rules: GateRules) -> list[Check]:
     return [
         Check("parity of door and server", file.parity, float(file.parity), 1.0, file.words),
-        Check("size", file.bytes <= rules.bytes, float(file.bytes), float(rules.bytes), f"{file.bytes:,} of {rules.bytes:,} bytes"),
+        Check(
+            "size",
+            file.bytes <= rules.bytes,
+            float(file.bytes),
+            float(rules.bytes),
+            f"{file.bytes:,} of {rules.bytes:,} bytes",
+        ),
         Check(
             "time",
             file.project_us <= rules.project_us,

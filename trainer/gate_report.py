@@ -26,6 +26,7 @@ from trainer.gate import (
 )
 
 SCHEMA = 1
+HEAD_DIGEST = "head_sha256"  # what a report is about: hash of the head's description, which names its model's
 _WORDS: dict[Decision, str] = {
     "replace": "The candidate may replace the current head",
     "keep": "The current head stays",

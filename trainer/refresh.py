@@ -7,6 +7,7 @@ begins from the head before it: the sums hold everybody who is enrolled now, and
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import shutil
@@ -23,7 +24,7 @@ from trainer.calibrate import with_fpir_scale
 from trainer.distill import HeadParameters
 from trainer.export import Exported, Parity, export, read_back
 from trainer.gate import CANDIDATE, COSINE, CURRENT, FileFacts, GateReport, GateRules, judge
-from trainer.gate_report import as_html, to_json
+from trainer.gate_report import HEAD_DIGEST, as_html, to_json
 from trainer.refine import refined
 from trainer.statistics import FOLDS, Statistics
 from trainer.store.records import FleetPerson
@@ -196,6 +197,7 @@ def _about(exported: Exported, sources: Sources, choice: Choice) -> Mapping[str,
     return {
         "embedder": sources.embedder.name,
         "embedder_sha256": sources.embedder.sha256,
+        HEAD_DIGEST: hashlib.sha256(exported.description.read_bytes()).hexdigest(),
         "weights": exported.weights,
         "parity": [str(parity) for parity in exported.tried],
         "prior worth, views": choice.strength,

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import RefusedError
 from edge.inference.spec import load_manifest
 from trainer.gate import GateReport, GateRules
 from trainer.gate_report import as_html, as_text, read_report
 from trainer.progress import Bar
-from trainer.refresh import Refreshed, RefreshRules, Sources, refresh
 from trainer.settings import GateSettings, TrainerSettings, load_trainer_settings
-from trainer.store.open import open_fleet_store
-from trainer.store.records import Refresh
-from trainer.strangers_folder import strangers_of
-from trainer.trials import TrialPerson
+
+if TYPE_CHECKING:
+    from trainer.refresh import Refreshed, RefreshRules
+    from trainer.store.records import Refresh
+    from trainer.store.store import FleetStore
+    from trainer.trials import TrialPerson
 
 CANDIDATES = "candidates"
 
@@ -37,7 +39,7 @@ def add_refresh_commands(subparsers: Any) -> None:
     again.add_argument("--settings", type=Path, metavar="FILE", help="the trainer's settings")
     again.add_argument("--dry-run", action="store_true", help="learn and judge, and leave no head behind")
     again.add_argument(
-        "--current", type=Path, metavar="FILE", help="description of the head in use; without it the shipped"
+        "--current", type=Path, metavar="FILE", help="description of the head in use; without it the published"
     )
     again.add_argument("--out", type=Path, metavar="DIR", help=f"where heads are put; without it STATE/{CANDIDATES}")
     again.add_argument("--json", action="store_true", help="tell the outcome as JSON")
@@ -51,6 +53,11 @@ def add_refresh_commands(subparsers: Any) -> None:
 
 def _refresh(arguments: argparse.Namespace) -> int:
     """Add up who is new, choose how much the fleet may change the factory head, export the head and judge the file."""
+    from trainer.refresh import Sources, refresh
+    from trainer.releases.published import published_head
+    from trainer.store.open import open_fleet_store
+    from trainer.strangers_folder import strangers_of
+
     settings = load_trainer_settings(arguments.settings)
     manifest = load_manifest()
     embedder = manifest.pick("embedder", settings.refresh.embedder)
@@ -58,15 +65,27 @@ def _refresh(arguments: argparse.Namespace) -> int:
     if settings.gate.data is not None:
         outside = strangers_of(settings.gate.data, manifest, embedder, Bar("embedding strangers"))
     folder = settings.store.folder or Path()
-    sources = Sources.of(embedder, arguments.out or folder / CANDIDATES, arguments.current, tuple(outside))
     with open_fleet_store(settings.store) as store:
+        current = arguments.current or published_head(store, folder, embedder.sha256)
+        sources = Sources.of(embedder, arguments.out or folder / CANDIDATES, current, tuple(outside))
         done = refresh(store, sources, _rules(settings), Bar, dry_run=arguments.dry_run)
         if not arguments.dry_run:
             with store.write() as writer:
                 writer.refresh(_record(done, embedder.sha256))
-    _tell(done, as_json=arguments.json, dry_run=arguments.dry_run)
+        _tell(done, as_json=arguments.json, dry_run=arguments.dry_run)
+        _publish(done, settings, store)
     refused = done.report is not None and done.report.decision == "refuse"
     return RefusedError.exit_code if refused else 0
+
+
+def _publish(done: Refreshed, settings: TrainerSettings, store: FleetStore) -> None:
+    """In mode auto, what the gate lets through."""
+    if settings.releases.mode != "auto" or done.folder is None or done.report is None:
+        return
+    if done.report.decision == "replace":
+        from trainer.releases.automatic import publish_by_itself
+
+        print(publish_by_itself(settings, store, done.folder), file=sys.stderr)
 
 
 def _gate(arguments: argparse.Namespace) -> int:
@@ -79,6 +98,8 @@ def _gate(arguments: argparse.Namespace) -> int:
 
 
 def _rules(settings: TrainerSettings) -> RefreshRules:
+    from trainer.refresh import RefreshRules
+
     target = settings.refresh.target_fpir
     return RefreshRules(target_fpir=target, gate=replace(gate_rules(settings.gate), fpir=target))
 
@@ -94,6 +115,8 @@ def gate_rules(settings: GateSettings) -> GateRules:
 
 
 def _record(done: Refreshed, embedder: str) -> Refresh:
+    from trainer.store.records import Refresh
+
     decision = done.report.decision if done.report is not None else "keep"
     report = str(done.folder / "gate.json") if done.folder is not None else None
     counts: dict[str, float] = {"people": done.people, "new": done.new, "chosen by": done.choice.people}

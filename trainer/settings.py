@@ -9,12 +9,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
 from edge.settings.schema import Key, Slice
 from edge.settings.slices import LogSettings
 from edge.settings.text import example_toml, settings_markdown
 from edge.settings.toml_file import read_slices, text_of
+from trainer.releases.rings import FORM as RING_FORM
+from trainer.releases.rings import Rings
 from trainer.schedule import FORMS, Schedule
 
 DEFAULT_FILE = Path("/etc/doorward/trainer.toml")
@@ -169,6 +171,62 @@ class GateSettings(Slice):
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasesSettings(Slice):
+    """How a head gets from here to the doors: who signs it, and which doors get it when."""
+
+    mode: Annotated[
+        Literal["approve", "auto"],
+        Key(
+            "approve: somebody signs each head; auto: what the gate lets through is signed and published by itself, "
+            "with the key of heads that the trainer then holds"
+        ),
+    ] = "approve"
+    keys: Annotated[
+        Path | None,
+        Key(
+            "Folder with the keys that this server signs with by itself; without it a folder in the state folder",
+            example="/etc/doorward/keys",
+        ),
+    ] = None
+    passphrase_file: Annotated[
+        Path | None,
+        Key(
+            "File whose first line is the passphrase of those keys; without it one beside them",
+            example="/run/credentials/doorward-trainer.service/releases",
+        ),
+    ] = None
+    rings: Annotated[str, Key(f"Who gets a release when: {RING_FORM}", max_chars=4000)] = "10%, rest"
+    success: Annotated[
+        float, Key("The next ring follows when this share of the doors that are done succeeded", low=0.5, high=1)
+    ] = 0.98
+    least: Annotated[
+        int, Key("So many doors of a ring must be done; of a smaller ring all", unit="doors", low=1, high=10_000)
+    ] = 20
+    wait_hours: Annotated[
+        float, Key("A success counts for the next ring when it has lasted so long", unit="h", low=0, high=1000)
+    ] = 24.0
+    absent_hours: Annotated[
+        float, Key("A door that was not heard of for so long is not waited for", unit="h", low=0.01, high=1000)
+    ] = 24.0
+    spread_s: Annotated[
+        int, Key("Doors that are told at once begin at times spread over so long", unit="s", low=0, high=604_800)
+    ] = 600
+    max_rss_mb: Annotated[int, Key("Memory that a release may take at a door", unit="MB", low=1, high=65_536)] = 256
+    root_days: Annotated[int, Key("Signatures of root hold so long", unit="days", low=1, high=3650)] = 365
+    targets_days: Annotated[int, Key("Those of the targets role", unit="days", low=1, high=3650)] = 182
+    heads_days: Annotated[int, Key("Those of the heads role", unit="days", low=1, high=3650)] = 91
+    online_days: Annotated[
+        int, Key("Those of snapshot and timestamp, which are renewed by themselves", unit="days", low=1, high=365)
+    ] = 7
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        try:
+            Rings.parse(self.rings)
+        except ValueError as error:
+            yield "rings", str(error)
+
+
+@dataclass(frozen=True, slots=True)
 class EventsSettings(Slice):
     """How long figures of events are kept."""
 
@@ -192,6 +250,7 @@ class TrainerSettings:
     ingest: IngestSettings = field(default_factory=IngestSettings)
     refresh: RefreshSettings = field(default_factory=RefreshSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    releases: ReleasesSettings = field(default_factory=ReleasesSettings)
     events: EventsSettings = field(default_factory=EventsSettings)
     log: LogSettings = field(default_factory=LogSettings)
     source: Path | None = None

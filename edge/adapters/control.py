@@ -1,7 +1,9 @@
 """This machine's own way to a running daemon: a Unix socket in the state folder, with the requests of the contract.
 
-One request a connection: a line of JSON each way. Whoever may open the state folder may ask; the socket's mode is 0600.
-What a request does is left to the desk.
+One request a connection: a line of JSON each way, with lines of progress before the answer of what takes long. A file
+that the request is about goes with it as an open descriptor, so that it may be as large as it likes, and the daemon
+need not be able to find or open it. Whoever may open the state folder may ask; the socket's mode is 0600. What a
+request does is left to the desk.
 """
 
 from __future__ import annotations
@@ -14,21 +16,24 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
+from typing import BinaryIO
 
-from edge.adapters.answers import payload_of, refusal
+from edge.adapters.answers import BUSY, payload_of, refusal
 from edge.contract.codec import from_object
 from edge.contract.messages import Request, Response
 from edge.errors import LinkError, MessageError, RefusedError, StoreError
 from edge.inbox import Asked
 from edge.log import get_logger
 
-# Pictures of one enrollment travel in a line; the network's requests are far smaller.
+# Pictures of one enrollment travel in a line, and the list of a whole house; the network's messages are far smaller.
 MAX_BYTES = 32 * 2**20
 _ANSWER_S = 30.0
 _AT_ONCE = 4
 _WAITING = 64  # connections that may wait for their turn; one more is sent away at once
 _PAUSE_S = 1.0
 _LONGEST_ADDRESS = 107  # sun_path of unix(7) has 108 bytes, the last of them a zero
+_PROGRESS = b'{"progress":'
+_PERHAPS = "it may still do what was asked: look with `doorward people list` before you ask again"
 
 _log = get_logger("control")
 
@@ -87,29 +92,50 @@ class ControlServer:
         try:
             with connection:
                 connection.settimeout(_ANSWER_S)
-                response = self._response_to(_read_line(connection))
-                connection.sendall(payload_of(response) + b"\n")
+                for payload in self._answers_to(*_read_request(connection)):
+                    connection.sendall(payload + b"\n")
         except (OSError, MessageError) as error:
             _log.warning("a local request failed", error=error)
         finally:
             self._slots.release()
 
-    def _response_to(self, line: bytes) -> Response:
+    def _answers_to(self, line: bytes, attached: BinaryIO | None) -> Iterator[bytes]:
+        """The lines that go back: of progress, and last the response."""
+        news: Queue[Response | str] = Queue()
+        verb = self._hand_in(line, attached, news)
+        told: Response | str = ""
+        while not isinstance(told, Response):
+            try:
+                told = news.get(timeout=_ANSWER_S)
+            except Empty:
+                silent = f"the door has not answered for {_ANSWER_S:g} s; {_PERHAPS}"
+                told = refusal(verb, silent, code=LinkError.exit_code)
+            if isinstance(told, str):
+                yield _PROGRESS + json.dumps(told).encode() + b"}"
+        yield payload_of(told, MAX_BYTES)
+
+    def _hand_in(self, line: bytes, attached: BinaryIO | None, news: Queue[Response | str]) -> str:
+        """Give the daemon the request; where it does not take it, the refusal is the news. Answers the verb."""
         try:
             request = parse_local(line)
         except MessageError as error:
-            return refusal("unknown", str(error))
-        answers: Queue[Response] = Queue()
-        if not self._ask(Asked(request, answers.put, local=True)):
-            return refusal(request.verb, "the door is too busy; try again")
-        try:
-            return answers.get(timeout=_ANSWER_S)
-        except Empty:
-            return refusal(request.verb, f"the door did not answer within {_ANSWER_S:g} s; try again")
+            verb, refused = "unknown", refusal("unknown", str(error))
+        else:
+            verb, refused = request.verb, refusal(request.verb, BUSY, code=LinkError.exit_code)
+            if self._ask(Asked(request, news.put, local=True, attached=attached, progress=news.put)):
+                return verb
+        if attached is not None:
+            attached.close()
+        news.put(refused)
+        return verb
 
 
-def ask_daemon(path: Path, request: Request) -> Response | None:
+def ask_daemon(
+    path: Path, request: Request, attached: BinaryIO | None = None, progress: Callable[[str], None] | None = None
+) -> Response | None:
     """What the running daemon answers; None where none is running.
+
+    attached: an open file that the request is about. progress: takes lines of what takes long.
 
     Raises:
         LinkError: it is there and does not answer.
@@ -123,14 +149,31 @@ def ask_daemon(path: Path, request: Request) -> Response | None:
         with _address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(2 * _ANSWER_S)
             connection.connect(address)
-            connection.sendall(line)
-            return Response.from_json(_read_line(connection).rstrip(b"\n"))
+            _send(connection, line, attached)
+            return _answer_on(connection, progress)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return None
     except PermissionError as error:
         raise StoreError(f"{path}: the door's state belongs to another user; run this as that one") from error
+    except TimeoutError as error:
+        silent = f"the running daemon has not answered for {2 * _ANSWER_S:g} s"
+        raise LinkError(f"{path}: {silent}; {_PERHAPS}, and look at its log") from error
     except (OSError, MessageError) as error:
         raise LinkError(f"{path}: the running daemon does not answer ({error}); look at its log") from error
+
+
+def _send(connection: socket.socket, line: bytes, attached: BinaryIO | None) -> None:
+    """The line, and with its first bytes the file."""
+    sent = 0 if attached is None else socket.send_fds(connection, [line], [attached.fileno()])
+    connection.sendall(memoryview(line)[sent:])
+
+
+def _answer_on(connection: socket.socket, progress: Callable[[str], None] | None) -> Response:
+    with connection.makefile("rb") as lines:
+        while (line := lines.readline(MAX_BYTES + 1)).startswith(_PROGRESS):
+            if progress is not None:
+                progress(str(json.loads(line)["progress"]))
+        return Response.from_json(line.rstrip(b"\n"), MAX_BYTES)
 
 
 def parse_local(line: bytes) -> Request:
@@ -159,15 +202,21 @@ def _address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _read_line(connection: socket.socket) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while not (parts and parts[-1].endswith(b"\n")):
-        part = connection.recv(65536)
-        if not part:
-            break
-        size += len(part)
-        if size > MAX_BYTES:
-            raise MessageError(f"local request: more than {MAX_BYTES} bytes")
-        parts.append(part)
-    return b"".join(parts)
+def _read_request(connection: socket.socket) -> tuple[bytes, BinaryIO | None]:
+    """A line, and the file that came with its first bytes.
+
+    Raises:
+        MessageError: it is too long.
+    """
+    part, descriptors, *_ = socket.recv_fds(connection, 65536, 1, socket.MSG_CMSG_CLOEXEC)
+    with contextlib.ExitStack() as until_read:
+        attached = until_read.enter_context(os.fdopen(descriptors[0], "rb")) if descriptors else None
+        parts, size = [part], len(part)
+        while part and not part.endswith(b"\n"):
+            part = connection.recv(65536)
+            size += len(part)
+            if size > MAX_BYTES:
+                raise MessageError(f"local request: more than {MAX_BYTES} bytes")
+            parts.append(part)
+        until_read.pop_all()
+        return b"".join(parts), attached

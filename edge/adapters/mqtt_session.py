@@ -36,7 +36,10 @@ _OVERHEAD_BYTES = 512  # of a publish beside topic and payload: lengths, packet 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to be published. token: whose delivery somebody wants to know of."""
+    """A message to be published. token: whose delivery somebody wants to know of.
+
+    correlation, response_topic: for whoever answers, with MQTT 5 alone.
+    """
 
     topic: str
     payload: bytes
@@ -44,6 +47,7 @@ class Outgoing:
     retain: bool = False
     correlation: bytes | None = None
     token: str | None = None
+    response_topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ class Session:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            clean_session=None if self._mqtt5 else False,
+            clean_session=None if self._mqtt5 else settings.session_expiry_s == 0,
             protocol=MQTTProtocolVersion.MQTTv5 if self._mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -221,10 +225,13 @@ class Session:
         self._window = min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW))
 
     def _properties(self, message: Outgoing) -> Properties | None:
-        if message.correlation is None or not self._mqtt5:
+        if not self._mqtt5 or (message.correlation is None and message.response_topic is None):
             return None
         properties = _new_properties(PacketTypes.PUBLISH)
-        properties.CorrelationData = message.correlation
+        if message.correlation is not None:
+            properties.CorrelationData = message.correlation
+        if message.response_topic is not None:
+            properties.ResponseTopic = message.response_topic
         return properties
 
     def _lost(self) -> BrokerError:

@@ -31,7 +31,8 @@ class LinkSettings:
     availability: topic of the will; empty for a client that has none, such as a command.
     ca_file: turns TLS on. cert_file, key_file: our own certificate, both or neither.
     password_file: its first line is the password.
-    session_expiry_s: how long the broker keeps what waits for us (MQTT 5; with 3.1.1 that is the broker's own setting).
+    session_expiry_s: how long the broker keeps what waits for us; 0 keeps nothing (MQTT 5; with 3.1.1 any other time is
+        the broker's own setting).
     max_packet_bytes: largest message either way; brokers cap at 2,000,000 by default from Mosquitto 2.1 on.
     """
 

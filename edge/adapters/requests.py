@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge.adapters.answers import payload_of, refusal
+from edge.adapters.answers import BUSY, payload_of, refusal
 from edge.contract.messages import Request, Response
 from edge.contract.topics import BY_NAME, Topics
-from edge.errors import MessageError
+from edge.errors import LinkError, MessageError
 from edge.inbox import Asked
 from edge.log import get_logger
 from edge.ports import Handover, Incoming, Link
@@ -50,7 +50,7 @@ class NetworkRequests:
             self._answer(message, refusal(place.verb, str(error)))
             return
         if not self._ask(Asked(request, lambda response: self._answer(message, response), local=False)):
-            self._answer(message, refusal(place.verb, "the door is too busy; try again", request.transaction))
+            self._answer(message, refusal(place.verb, BUSY, request.transaction, code=LinkError.exit_code))
 
     def _answer(self, message: Incoming, response: Response) -> None:
         """Where the asker wants it, if that is a topic to answer on; the request is done with only now."""

@@ -1,7 +1,8 @@
 """The door's half of `doorward-trainer bench enroll`: from the last shot to being recognized, on a real template store.
 
 A process of its own, since a trainer knows nothing of a door's store. What to enroll comes in a file; the times go out
-as one JSON object. People are enrolled through the door's own roster, with its settings' defaults.
+as one JSON object. People are enrolled through the door's own roster, with its settings' defaults. How long requests
+wait meanwhile is `requests.py`'s to measure.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any, TypeAlias
 from edge.adapters.pictures import read_picture
 from edge.bench.device import pasted, synthetic_people
 from edge.bench.line import Stopwatch
-from edge.compose import active_model, head_for, recognizer
+from edge.bench.requests import ask_while_recognizing
+from edge.compose import head_for, model_over, recognizer
 from edge.enrollment.pictures import Provenance, exemplar_of, night_views
 from edge.errors import DoorwardError
 from edge.inference.spec import SHIPPED
@@ -63,12 +65,15 @@ class Plan:
     """What to measure.
 
     visitors: enrolled one after another, each timed. sizes: of synthetic tables. repeats: enrollments into each.
+    houses: people of whole doors that are asked while they recognize. requests: of each kind.
     """
 
     visitors: tuple[Visitor, ...]
     sizes: tuple[int, ...]
     repeats: int
     models: str = str(SHIPPED)
+    houses: tuple[int, ...] = ()
+    requests: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -78,19 +83,21 @@ class Plan:
         """What `to_json` made."""
         raw = json.loads(text)
         visitors = tuple(Visitor(tuple(v["shots"]), tuple(v["probes"])) for v in raw["visitors"])
-        return cls(visitors, tuple(raw["sizes"]), raw["repeats"], raw["models"])
+        numbers = {name: tuple(raw[name]) for name in ("sizes", "houses")}
+        return cls(**{**raw, "visitors": visitors, **numbers})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
     """steps: of every visitor. recognized: whether the next frame named each. refused: visitors without a picture that
-    shows one face good enough to enroll, or to tell. tables: by size.
+    shows one face good enough to enroll, or to tell. tables: by size. requests: ms by house and kind.
     """
 
     steps: Times
     recognized: Sequence[bool]
     refused: int
     tables: Mapping[str, Times]
+    requests: Mapping[str, Mapping[str, Sequence[float]]]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -123,8 +130,8 @@ class TimedDoor:
         head = head_for(settings, models)
         people = store.load()
         self.embedder = head.embedder_id
-        model = active_model(settings, head, people.gallery(head.embedder_id))
-        self.roster = Roster(_TimedStore(store, self.watch), people, model)
+        self.roster = Roster(_TimedStore(store, self.watch), people, model_over(settings, head))
+        self.roster.ready()
 
     def enroll(self, name: str, exemplars: Sequence[NewExemplar]) -> Person:
         """As a session at the door does once it has its shots."""
@@ -152,8 +159,21 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="doorward-enroll-") as folder:
         steps, recognized = visit(plan, settings, Path(folder) / "visits")
         tables = fill_and_enroll(plan, settings, Path(folder))
-    print(Findings(steps, recognized, len(plan.visitors) - len(recognized), tables).to_json(), flush=True)
+        requests = {str(people): ask_a_house(people, plan, settings, Path(folder)) for people in plan.houses}
+    refused = len(plan.visitors) - len(recognized)
+    print(Findings(steps, recognized, refused, tables, requests).to_json(), flush=True)
     return 0
+
+
+def ask_a_house(people: int, plan: Plan, settings: RecognitionSettings, folder: Path) -> Mapping[str, Sequence[float]]:
+    """Ask a door that knows so many, while it recognizes: ms by kind of request."""
+    place = StoreSettings(folder=folder / f"house {people}")
+    with open_store(place) as store:
+        _fill(store, people, head_for(settings))
+    assert place.folder is not None
+    times = ask_while_recognizing(place.folder, settings, plan.requests)
+    _progress("asked a house of", people, people)
+    return times
 
 
 def visit(plan: Plan, settings: RecognitionSettings, folder: Path) -> tuple[Times, list[bool]]:
@@ -167,7 +187,10 @@ def visit(plan: Plan, settings: RecognitionSettings, folder: Path) -> tuple[Time
             after = next(_shots(visitor.probes, line), None)
             if not shots or after is None:
                 continue
-            exemplars = door.watch.time("night views", _exemplars, shots, views, door.embedder)
+            # Those of the shots before the last are made as each is taken (`ShotViews`): nobody waits for them.
+            *earlier, last = shots
+            exemplars = _exemplars(earlier, views, door.embedder)
+            exemplars += door.watch.time("night views", _exemplars, [last], views, door.embedder)
             person = door.enroll(f"visitor {number}", exemplars)
             seen = door.watch.time("next frame", _recognized, line, after[0], door.roster)
             recognized.append(person.id in seen)
@@ -199,12 +222,16 @@ def fill_and_enroll(plan: Plan, settings: RecognitionSettings, folder: Path) -> 
 def _door_of(size: int, plan: Plan, settings: RecognitionSettings, folder: Path) -> Iterator[TimedDoor]:
     """A door that knows `size` people less one, so that the next is person `size`."""
     with open_store(StoreSettings(folder=folder / str(size))) as store:
-        head = head_for(settings, Path(plan.models))
-        faces = synthetic_people(_SHOTS * (size - 1), _dim(head), seed=size)
-        pictures = [_synthetic(Embedding(face, _NORM), head.embedder_id) for face in faces]
-        take_in(store, (_record(n, pictures[_SHOTS * n : _SHOTS * (n + 1)]) for n in range(size - 1)))
+        _fill(store, size - 1, head_for(settings, Path(plan.models)))
         _progress("table of", size, size)
         yield TimedDoor(store, Path(plan.models), settings)
+
+
+def _fill(store: TemplateStore, people: int, head: Head) -> None:
+    """Synthetic ones, as another door would send them."""
+    faces = synthetic_people(_SHOTS * people, _dim(head), seed=people + 1)
+    pictures = [_synthetic(Embedding(face, _NORM), head.embedder_id) for face in faces]
+    take_in(store, (_record(n, pictures[_SHOTS * n : _SHOTS * (n + 1)]) for n in range(people)))
 
 
 def _enroll_synthetic(door: TimedDoor, seed: int) -> None:

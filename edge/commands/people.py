@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from edge.adapters.control import MAX_BYTES
+from edge.adapters.camera_options import one_line
 from edge.ask import ask
 from edge.commands import JSON_SCHEMA
 from edge.commands.people_text import Answer, lines_of
@@ -23,12 +22,12 @@ from edge.settings import Settings, load_settings
 from edge.sheet import sheet_numbers
 from edge.sheet_page import PageFacts, sheet_page
 from edge.store.archive import export_people
+from edge.store.archive_format import LARGEST_ARCHIVE
 from edge.store.durable import write_durably
 from edge.store.receipts import read_receipt
 from edge.store.schema import StorePaths
-from edge.stored import open_people, reading_store, store_path
+from edge.stored import reading_store, store_path
 
-_LARGEST_ARCHIVE = MAX_BYTES // 4 * 3 - 4096  # what fits into a request in base64, with room for the rest of it
 _Verb = Callable[[argparse.Namespace, Settings], Answer]
 _PERSON = ("person", {"metavar": "PERSON", "help": "an id or a name"})
 _EXEMPLAR = ("exemplar", {"metavar": "ID", "help": "as `show` lists it under review"})
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"schema": JSON_SCHEMA, **answer}))
     else:
         receipts = StorePaths(store_path(settings.store)).receipts
-        print("\n".join(lines_of(arguments.what, answer, receipts, getattr(arguments, "called", None))))
+        print("\n".join(lines_of(arguments.what, answer, receipts)))
     return 0
 
 
@@ -72,7 +71,6 @@ def _asking(verb: str, *keys: str) -> _Verb:
 
 
 def _erase(arguments: argparse.Namespace, settings: Settings) -> Answer:
-    arguments.called = _called(arguments.person, settings)  # the receipt, which is kept, holds ids alone
     if not arguments.yes:
         who = ask(settings, "people_show", {"person": arguments.person})
         if not sys.stdin.isatty():
@@ -80,14 +78,6 @@ def _erase(arguments: argparse.Namespace, settings: Settings) -> Answer:
         if input(f"erase {who['name']} ({who['person']}, {who['exemplars']} pictures) for good? [y/N] ").lower() != "y":
             raise RefusedError("nobody was erased")
     return ask(settings, "people_erase", {"person": arguments.person})
-
-
-def _called(person: str, settings: Settings) -> str:
-    """The name of whom an id or a name means; the text itself where that cannot be read."""
-    with suppress(StoreError):  # which must not stand in the way of an erasure
-        for found in open_people(settings.store).find(person):
-            return found.name
-    return person
 
 
 def _export(arguments: argparse.Namespace, settings: Settings) -> Answer:
@@ -98,23 +88,21 @@ def _export(arguments: argparse.Namespace, settings: Settings) -> Answer:
 
 
 def _import(arguments: argparse.Namespace, settings: Settings) -> Answer:
-    data = {"content": _archive(arguments.file), "passphrase": _passphrase(arguments, again=False)}
-    try:
-        return ask(settings, "people_import", data | {"revive": arguments.revive})
-    except RefusedError as error:
-        raise RefusedError(f"{arguments.file}: {error}") from error
+    with _archive(arguments.file) as archive:
+        data = {"name": one_line(arguments.file), "passphrase": _passphrase(arguments, again=False)}
+        return ask(settings, "people_import", data | {"revive": arguments.revive}, attached=archive)
 
 
-def _archive(file: Path) -> str:
-    """An export in base64."""
+def _archive(file: Path) -> BinaryIO:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(_LARGEST_ARCHIVE + 1)
+        opened = file.open("rb")
+        size = os.fstat(opened.fileno()).st_size
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror}") from error
-    if len(content) > _LARGEST_ARCHIVE:
-        raise StoreError(f"{file}: larger than {_LARGEST_ARCHIVE >> 20} MiB, so no export that can be taken in")
-    return base64.b64encode(content).decode()
+    if size > LARGEST_ARCHIVE:
+        opened.close()
+        raise StoreError(f"{file}: larger than {LARGEST_ARCHIVE >> 20} MiB, so no export that can be taken in")
+    return opened
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> Answer:
@@ -143,16 +131,23 @@ def _sheet(arguments: argparse.Namespace, settings: Settings) -> Answer:
 def _passphrase(arguments: argparse.Namespace, *, again: bool) -> str:
     """From the file that is named, else asked for; never from the command line, which others can see."""
     if arguments.passphrase_file is not None:
-        try:
-            return str(arguments.passphrase_file.read_text("utf-8").splitlines()[0])
-        except (OSError, UnicodeDecodeError, IndexError) as error:
-            raise StoreError(f"{arguments.passphrase_file}: no passphrase can be read from it") from error
+        return _first_line(arguments.passphrase_file)
     if not sys.stdin.isatty():
-        raise StoreError("a passphrase is needed: name a file with --passphrase-file")
+        raise RefusedError("a passphrase is needed: name a file with --passphrase-file")
     phrase = getpass.getpass("passphrase: ")
     if again and getpass.getpass("again: ") != phrase:
-        raise StoreError("the two passphrases differ; nothing was written")
+        raise RefusedError("the two passphrases differ; nothing was written")
     return phrase
+
+
+def _first_line(file: Path) -> str:
+    try:
+        line, *_ = file.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise StoreError(f"{file}: no passphrase can be read: {error.strerror}") from error
+    except ValueError as error:  # not UTF-8, or empty
+        raise StoreError(f"{file}: holds no passphrase; its first line must be one, as UTF-8") from error
+    return line
 
 
 _SECRET = ("--passphrase-file", {"metavar": "FILE", "type": Path, "help": "its first line is the passphrase"})

@@ -15,23 +15,26 @@ _NOBODY = {"unseen": "nobody was unseen for so long", "provisional": "nobody is 
 Answer = Mapping[str, Any]
 
 
-def lines_of(what: str, answer: Answer, receipts: Path, called: str | None = None) -> Iterator[str]:
-    """An answer as lines.
-
-    what: the word that asked for it. receipts: the folder with the receipts of erasures.
-    called: the name of the person whom the answer is about, where it does not say.
-    """
+def lines_of(what: str, answer: Answer, receipts: Path) -> Iterator[str]:
+    """An answer as lines. what: the word that asked for it. receipts: the folder with the receipts of erasures."""
     if what == "erase":
-        yield from _erased(f"erased {called}", answer["receipt"], receipts)
+        yield from _erased(f"erased {answer['name']}", answer["receipt"], receipts)
     elif what == "undo":
         yield from _undone(answer, receipts)
+    elif what == "import":
+        yield from _taken_in(answer)
+    elif what == "reject-exemplar":
+        yield "rejected"
+        if answer["person"] is not None:
+            yield from lines_of("show", answer["person"], receipts)
     elif isinstance(answer.get("people"), list):
         yield from _table(answer["people"]) if answer["people"] else (_nobody(what),)
     elif "name" in answer:
         yield from _table([answer])
         yield from _about(answer)
     else:
-        yield from (f"{key}: {value}" for key, value in _flat(answer))
+        # Of damage there was a complaint.
+        yield from (f"{key}: {value}" for key, value in answer.items() if key != "damage")
 
 
 def _nobody(what: str) -> str:
@@ -52,6 +55,13 @@ def _undone(answer: Answer, receipts: Path) -> Iterator[str]:
         yield f"took back the pictures that {answer['person']} was last given"
     else:
         yield from _erased("took back the last enrollment", answer["receipt"], receipts)
+
+
+def _taken_in(answer: Answer) -> Iterator[str]:
+    came = f"took in {_count(answer['people'], 'person', 'people')} and {_count(answer['exemplars'], 'picture')}"
+    yield f"{came}; there already: {answer['already_there']}"
+    if erased := answer["erased"]:
+        yield f"left out, as they were erased here: {', '.join(erased)} (`--revive` takes them in)"
 
 
 def _erased(done: str, receipt: Answer, receipts: Path) -> Iterator[str]:
@@ -76,8 +86,8 @@ def _ids(people: Sequence[str]) -> str:
     return f"{'id' if len(people) == 1 else 'ids'} {', '.join(people)}"
 
 
-def _count(number: int, of: str) -> str:
-    return f"{number} {of}{'' if number == 1 else 's'}"
+def _count(number: int, of: str, several: str | None = None) -> str:
+    return f"{number} {of if number == 1 else several or f'{of}s'}"
 
 
 def _table(people: Sequence[Answer]) -> Iterator[str]:
@@ -100,14 +110,3 @@ def _row(person: Answer) -> tuple[str, str, str, str, str, str]:
 
 def _day(wall_s: float | None) -> str:
     return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M") if wall_s else "never"
-
-
-def _flat(answer: Answer) -> Iterator[tuple[str, Any]]:
-    """Keys and values of an answer and of what is one level in it, for reading."""
-    for key, value in answer.items():
-        if key == "damage":
-            continue  # was told as a complaint
-        if isinstance(value, Mapping):
-            yield from value.items()
-        else:
-            yield key, value

@@ -15,6 +15,7 @@ from edge.settings import load_settings
 def add(subparsers: Any) -> None:
     """Describe the command to the parser."""
     parser = subparsers.add_parser("press", help="press the running door's button: enroll, cancel or undo")
+    parser.add_argument("--force", action="store_true", help="with --name: also where somebody else is called so")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--name", metavar="NAME", help="enroll whoever stands there, under this name")
     what.add_argument("--cancel", action="store_true", help="give up the enrollment that is going on")
@@ -31,8 +32,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"schema": JSON_SCHEMA, **answer}))
     else:
-        print(_window(answer) if verb == "window" else "; ".join(f"{k} {v}" for k, v in answer.items()) or "done")
+        print(_window(answer) if verb == "window" else _came(answer))
     return 0
+
+
+def _came(answer: Mapping[str, Any]) -> str:
+    match answer.get("state"):
+        case "asking":
+            who = answer["name"] or answer["person"]
+            return f"the door asks whether to take back the enrollment of {who}; --undo again says yes, --cancel no"
+        case "undone":
+            return f"took back the enrollment of {answer['person']}"
+        case "cancelled":
+            return "the enrollment was given up" if answer["of"] == "enrollment" else "nothing was undone"
+    return f"session {answer['session']}"
 
 
 def _window(answer: Mapping[str, Any]) -> str:
@@ -48,4 +61,4 @@ def _request(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         return "undo_press", {}
     if arguments.window is not None:
         return "window", {"seconds": arguments.window}
-    return "enroll", {"name": arguments.name} if arguments.name else {}
+    return "enroll", {"name": arguments.name, "force": arguments.force} if arguments.name else {}

@@ -87,8 +87,8 @@ class HeadDescription(Message):
     """A learned head.
 
     kind: how its projections are scored: PLDA with quality (`edge/recognition/plda.py`).
-    model, model_sha256: the file beside this one. It takes `(1, dim + 1)` float32, x and norm, and gives z `(1, dim)` and
-        the precision `(1, 1)`.
+    model, model_sha256: the file beside this one. It takes `(1, dim + 1)` float32, x and norm, and gives z `(1, dim)`
+        and the precision `(1, 1)`.
     weights: what the model's weights are kept in.
     beta: spread between people in each direction of z, all above 0.
     tolerance: how far z of a canary may be off, as a share of its length, and the precision of itself.

@@ -1,6 +1,7 @@
-"""The messages between a door and the world: versioned, frozen, strict. No embedding and no picture is ever in one.
+"""The messages between a door and the world: versioned, frozen, strict. No embedding and no picture is in any of these.
 
-How they are parsed is left to `codec.py`, where they travel to `topics.py`.
+Embeddings travel to the trainer alone, in the messages of `fleet.py`; pictures never do. How messages are parsed is
+left to `codec.py`, where they travel to `topics.py`.
 
 Version rule: `schema` is "major.minor". A reader refuses another major. Of a newer minor it passes over the keys that
 it does not know; of its own or an older minor it refuses them. So a new key with a default, or one that a reader may
@@ -68,27 +69,27 @@ class Message:
     VERSION: ClassVar[tuple[int, int]] = (1, 0)
     MAX_BYTES: ClassVar[int] = 8192
 
-    def to_json(self) -> bytes:
-        """The message as compact JSON.
+    def to_json(self, most: int | None = None) -> bytes:
+        """The message as compact JSON. most: bytes, where it goes another way than over a broker.
 
         Raises:
             MessageError: a value in it is one that a reader would have to refuse.
         """
-        body = to_object(self)
+        body, most = to_object(self), most or self.MAX_BYTES
         self._check(from_object(self.KIND, type(self), body))
         payload = dump(body)
-        if len(payload) > self.MAX_BYTES:
-            raise MessageError(f"{self.KIND}: has {len(payload)} bytes; at most {self.MAX_BYTES} are allowed")
+        if len(payload) > most:
+            raise MessageError(f"{self.KIND}: has {len(payload)} bytes; at most {most} are allowed")
         return payload
 
     @classmethod
-    def from_json(cls, payload: bytes) -> Self:
-        """The message in `payload`.
+    def from_json(cls, payload: bytes, most: int | None = None) -> Self:
+        """The message in `payload`. most: bytes, where it came another way than over a broker.
 
         Raises:
             MessageError: it is not one; the line names the kind of message and the key.
         """
-        body = parse_object(cls.KIND, payload, cls.MAX_BYTES)
+        body = parse_object(cls.KIND, payload, most or cls.MAX_BYTES)
         if "schema" not in body:
             raise MessageError(f"{cls.KIND}: key 'schema': is missing")
         return cls._from_body(body)
@@ -219,10 +220,12 @@ class DoorState(Message):
 
     queued, dropped: events that wait, and events that the outbox had to let go since it was made.
     last_frame_age_s: null before the first frame. degraded: what does not work, in a few words each; empty is well.
+    unshared (since 1.1): people whom the trainer has yet to acknowledge something of; null where nothing is shared.
     """
 
     KIND: ClassVar[str] = "state"
-    schema: Schema = "1.0"
+    VERSION: ClassVar[tuple[int, int]] = (1, 1)
+    schema: Schema = "1.1"
     door: Id
     version: Word
     release: Word
@@ -235,6 +238,7 @@ class DoorState(Message):
     last_frame_age_s: Seconds | None
     clock_set: bool
     degraded: Annotated[tuple[Annotated[str, chars(1, 200)], ...], count(0, 16)]
+    unshared: Counter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,17 +297,25 @@ class Request(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Message):
-    """The answer to a request. error: one line where status is `error`, else null."""
+    """The answer to a request. error: one line where status is `error`, else null.
+
+    code (since 1.1): of an error, the exit code of the command line that stands for its kind; else null.
+    """
 
     KIND: ClassVar[str] = "response"
-    MAX_BYTES: ClassVar[int] = 524_288  # a list of a few thousand people; well under the brokers' 2,000,000
-    schema: Schema = "1.0"
+    VERSION: ClassVar[tuple[int, int]] = (1, 1)
+    MAX_BYTES: ClassVar[int] = 524_288  # a page of a list of people; well under the brokers' 2,000,000
+    schema: Schema = "1.1"
     verb: Word
     status: Literal["ok", "error"]
     error: Annotated[str, chars(1, 1000)] | None
     data: JsonObject
     transaction: Annotated[str, chars(0, 128)] | None
+    code: Annotated[int, between(1, 255)] | None = None
 
     def conflict(self) -> str | None:
-        wrong = (self.status == "error") != (self.error is not None)
-        return "key 'error': must be given if status is error, and else be null" if wrong else None
+        if (self.status == "error") != (self.error is not None):
+            return "key 'error': must be given if status is error, and else be null"
+        if self.code is not None and self.error is None:
+            return "key 'code': must be null unless status is error"
+        return None

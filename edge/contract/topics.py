@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.contract.fleet import FleetAck, PersonErased, PersonReport
 from edge.contract.messages import (
     Availability,
     DoorState,
@@ -21,6 +22,7 @@ from edge.contract.messages import (
     Request,
     Response,
 )
+from edge.contract.update import UpdateChunk, UpdateNotice, UpdateRequest, UpdateState
 
 Direction = Literal["door->world", "world->door"]
 
@@ -32,14 +34,19 @@ _MAX_REPLY_CHARS = 256
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One row. pattern: `{verb}` stands for one part. message: the class that parses and writes its payloads."""
+    """One row.
+
+    pattern: `{verb}` stands for one part. message: the class that parses and writes its payloads.
+    apart: not for the door's own connection, but for the one that its updater makes when there is something to get.
+    """
 
     name: str
     pattern: str
     qos: Literal[0, 1]
     retain: bool
     direction: Direction
-    message: type[Message | Availability]
+    message: type[Message | Availability | UpdateChunk]
+    apart: bool = False
 
 
 TABLE: tuple[Topic, ...] = (
@@ -50,6 +57,13 @@ TABLE: tuple[Topic, ...] = (
     Topic("enrollment", "enrollment", 1, False, "door->world", Enrollment),
     Topic("request", "request/{verb}", 1, False, "world->door", Request),
     Topic("response", "response/{verb}", 1, False, "door->world", Response),
+    Topic("fleet_person", "fleet/people", 1, False, "door->world", PersonReport),
+    Topic("fleet_erased", "fleet/erased", 1, False, "door->world", PersonErased),
+    Topic("fleet_ack", "fleet/ack", 1, False, "world->door", FleetAck),
+    Topic("update_notice", "update/notice", 1, True, "world->door", UpdateNotice),
+    Topic("update_request", "update/request", 1, False, "door->world", UpdateRequest, apart=True),
+    Topic("update_chunk", "update/chunk", 1, False, "world->door", UpdateChunk, apart=True),
+    Topic("update_state", "update/state", 1, True, "door->world", UpdateState),
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TABLE}
 
@@ -97,8 +111,9 @@ class Topics:
         return f"{self.base}/{door}/{BY_NAME[topic].pattern.format(verb='+')}"
 
     def for_door(self, door: str) -> Iterator[tuple[Topic, str]]:
-        """Each row that a door listens to, with the filter to subscribe to."""
-        return ((topic, self.filter(topic.name, door)) for topic in TABLE if topic.direction == "world->door")
+        """Each row that a door's own connection listens to, with the filter to subscribe to."""
+        heard = (topic for topic in TABLE if topic.direction == "world->door" and not topic.apart)
+        return ((topic, self.filter(topic.name, door)) for topic in heard)
 
     def read(self, name: str) -> Place | None:
         """What the topic `name` is, or None where it is none of ours."""

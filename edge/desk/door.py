@@ -8,19 +8,27 @@ from typing import Annotated, Any
 
 from edge.contract.codec import JsonObject, between, from_object, to_object
 from edge.contract.messages import Name
-from edge.desk.desk import Verb
+from edge.desk.people import refuse_taken
+from edge.desk.verbs import Verb
 from edge.door_state import StateTeller
-from edge.enrollment.enrolling import Enrolling
+from edge.enrollment.enrolling import Enrolling, error_of
+from edge.enrollment.steps import Cancelled, Refused, Undone
+from edge.errors import RefusedError
+from edge.roster import Roster
 
 _LONGEST_WINDOW_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrollData:
-    """name: of whoever stands there; without one the door gives a number. anyway: a twin of somebody enrolled."""
+    """name: of whoever stands there; without one the door gives a number.
+
+    anyway: a twin of somebody enrolled. force: although somebody else is called so.
+    """
 
     name: Name | None = None
     anyway: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,8 @@ class WindowData:
 class DoorDesk:
     """Handlers for the daemon's own verbs; `verbs` goes into the `Desk`."""
 
-    def __init__(self, enrolling: Enrolling, state: StateTeller, now_s: Callable[[], float]) -> None:
+    def __init__(self, roster: Roster, enrolling: Enrolling, state: StateTeller, now_s: Callable[[], float]) -> None:
+        self._roster = roster
         self._enrolling = enrolling
         self._state = state
         self._now_s = now_s
@@ -47,16 +56,30 @@ class DoorDesk:
 
     def _enroll(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("enroll", EnrollData, data)
+        if asked.name is not None:
+            refuse_taken(self._roster, asked.name, force=asked.force)
         session = self._enrolling.request(self._now_s(), asked.name, anyway=asked.anyway)
         return {"session": session}
 
     def _cancel(self, _: JsonObject) -> dict[str, Any]:
-        self._enrolling.cancel(self._now_s())
-        return {}
+        ended = self._enrolling.cancel(self._now_s())
+        if ended is None:
+            raise RefusedError("there is nothing to cancel")
+        return {"state": "cancelled", "of": ended.of}
 
     def _hold(self, _: JsonObject) -> dict[str, Any]:
-        self._enrolling.hold(self._now_s())
-        return {}
+        """What came of it: `asking` for a second one, `undone`, or `cancelled`, as while somebody is enrolled."""
+        came = self._enrolling.hold(self._now_s()) or Refused("busy")
+        match came:
+            case Refused():
+                raise error_of(came)
+            case Cancelled():
+                return {"state": "cancelled", "of": came.of}
+            case Undone():
+                return {"state": "undone", "person": came.person}
+        person = self._roster.last_enrolled()
+        known = self._roster.people.get(person or "")
+        return {"state": "asking", "person": person, "name": known.name if known else None}
 
     def _window(self, data: JsonObject) -> dict[str, Any]:
         seconds = from_object("window", WindowData, data).seconds

@@ -1,25 +1,27 @@
-"""The requests that change who the door knows: merge, erase, undo, review, export and the rest.
+"""The requests about who the door knows: list, rename, merge, erase, undo, review, import and the rest.
 
-A verb's handler changes the roster, which commits first. Listing and enrolling are `desk.py`'s.
+A verb's handler changes the roster, which commits first. Enrolling from pictures is `desk.py`'s.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
+from edge.adapters.ahead import Ahead
 from edge.contract.codec import JsonObject, between, chars, from_object
-from edge.errors import RefusedError
+from edge.contract.messages import Name
+from edge.desk.pages import Page, describe, page_of
+from edge.desk.verbs import FileVerb, Verb
+from edge.desk.work import Work
+from edge.errors import RefusedError, StoreError
 from edge.ports import Clock
 from edge.roster import Roster
-from edge.store.types import Person
+from edge.store.archive import portions
+from edge.store.archive_format import ArchiveError
+from edge.store.types import AddedRecords, Person, clean_name
 
-Handler = Callable[[JsonObject], dict[str, Any]]
 Text = Annotated[str, chars(1, 100)]
 _DAY_S = 86_400.0
 
@@ -32,6 +34,15 @@ class One:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenameData:
+    """person: an id or a name. name: the new one. force: although somebody else is called so."""
+
+    person: Text
+    name: Name
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Two:
     """person, into: an id or a name each."""
 
@@ -40,7 +51,7 @@ class Two:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Days:
+class Days(Page):
     """days: without having been seen."""
 
     days: Annotated[int, between(1, 3650)]
@@ -55,33 +66,60 @@ class ExemplarData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveData:
-    """content: an export in base64. revive: take in people too who were erased here."""
+    """name: of the attached export, for error lines. revive: take in people too who were erased here."""
 
-    content: str
+    name: Annotated[str, chars(1, 4096)]
     passphrase: Annotated[str, chars(1, 1024)]
     revive: bool = False
 
 
 class PeopleDesk:
-    """Handlers over one roster; `handlers` are for the network too, `local_handlers` for this machine alone."""
+    """Verbs over one roster; `verbs` go into the `Desk`."""
 
-    def __init__(self, roster: Roster, one: Callable[[str], Person], clock: Clock) -> None:
-        """one: the person whom an id or a name means; refuses where there is nobody or several."""
+    def __init__(self, roster: Roster, clock: Clock) -> None:
         self._roster = roster
-        self._one = one
         self._clock = clock
-        self.handlers: dict[str, Handler] = {
-            "people_merge": self._merge,
-            "people_unmerge": self._unmerge,
-            "people_confirm": self._confirm,
-            "people_erase": self._erase,
-            "people_undo": self._undo,
-            "people_provisional": self._provisional,
-            "people_unseen": self._unseen,
-            "exemplar_keep": self._keep_exemplar,
-            "exemplar_reject": self._reject_exemplar,
+        self.verbs: dict[str, Verb | FileVerb] = {
+            "people_list": Verb(self._list, paged=True),
+            "people_show": Verb(self._show),
+            "people_rename": Verb(self._rename),
+            "people_merge": Verb(self._merge),
+            "people_unmerge": Verb(self._unmerge),
+            "people_confirm": Verb(self._confirm),
+            "people_erase": Verb(self._erase),
+            "people_undo": Verb(self._undo),
+            "people_provisional": Verb(self._provisional, paged=True),
+            "people_unseen": Verb(self._unseen, paged=True),
+            "people_import": FileVerb(self._import),
+            "exemplar_keep": Verb(self._keep_exemplar),
+            "exemplar_reject": Verb(self._reject_exemplar),
         }
-        self.local_handlers: dict[str, Handler] = {"people_import": self._import}
+
+    def _one(self, text: str) -> Person:
+        """The person whom an id or a name means.
+
+        Raises:
+            RefusedError: nobody, or several.
+        """
+        found = self._roster.find(text)
+        if not found:
+            raise RefusedError(f"nobody is called {text!r}; `doorward people list` shows everybody")
+        if len(found) > 1:
+            raise RefusedError(f"several are called {text!r}: {', '.join(p.id for p in found)}; use an id")
+        return found[0]
+
+    def _list(self, data: JsonObject) -> dict[str, Any]:
+        page = from_object("people_list", Page, data)
+        return page_of(self._roster.people.values(), page) | {"damage": list(self._roster.damage)}
+
+    def _show(self, data: JsonObject) -> dict[str, Any]:
+        return describe(self._one(from_object("people_show", One, data).person))
+
+    def _rename(self, data: JsonObject) -> dict[str, Any]:
+        asked = from_object("people_rename", RenameData, data)
+        person = self._one(asked.person).id
+        refuse_taken(self._roster, asked.name, person, force=asked.force)
+        return describe(self._roster.rename(person, asked.name))
 
     def _merge(self, data: JsonObject) -> dict[str, Any]:
         asked = from_object("people_merge", Two, data)
@@ -98,7 +136,7 @@ class PeopleDesk:
     def _erase(self, data: JsonObject) -> dict[str, Any]:
         person = self._one(from_object("people_erase", One, data).person)
         receipt = self._roster.erase(person.id, self._clock.wall_s())
-        return {"receipt": json.loads(receipt.to_json())}
+        return {"person": person.id, "name": person.name, "receipt": json.loads(receipt.to_json())}
 
     def _undo(self, _: JsonObject) -> dict[str, Any]:
         undone = self._roster.undo(self._clock.wall_s())
@@ -107,13 +145,13 @@ class PeopleDesk:
         receipt = json.loads(undone.receipt.to_json()) if undone.receipt else None
         return {"person": undone.enrollment.person, "receipt": receipt}
 
-    def _provisional(self, _: JsonObject) -> dict[str, Any]:
-        return {"people": [describe(person) for person in self._roster.people.values() if not person.verified]}
+    def _provisional(self, data: JsonObject) -> dict[str, Any]:
+        page = from_object("people_provisional", Page, data)
+        return page_of((person for person in self._roster.people.values() if not person.verified), page)
 
     def _unseen(self, data: JsonObject) -> dict[str, Any]:
-        days = from_object("people_unseen", Days, data).days
-        unseen = self._roster.unseen_since(self._clock.wall_s() - days * _DAY_S)
-        return {"people": [describe(person) for person in unseen]}
+        asked = from_object("people_unseen", Days, data)
+        return page_of(self._roster.unseen_since(self._clock.wall_s() - asked.days * _DAY_S), asked)
 
     def _keep_exemplar(self, data: JsonObject) -> dict[str, Any]:
         return describe(self._roster.keep_exemplar(from_object("exemplar_keep", ExemplarData, data).exemplar))
@@ -123,13 +161,22 @@ class PeopleDesk:
         person = self._roster.reject_exemplar(exemplar, self._clock.wall_s())
         return {"person": describe(person) if person else None}
 
-    def _import(self, data: JsonObject) -> dict[str, Any]:
+    def _import(self, data: JsonObject, attached: BinaryIO | None) -> Work[dict[str, Any]]:
+        """Reading, opening and checking is done on another thread, since it takes as long as the archive is large."""
         asked = from_object("people_import", ArchiveData, data)
+        if attached is None:
+            raise RefusedError("people_import: no export is attached")
+        added = AddedRecords()
         try:
-            content = base64.b64decode(asked.content, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise RefusedError("people_import: its content is not base64") from error
-        added = self._roster.take_in(io.BytesIO(content), asked.passphrase, revive=asked.revive)
+            with Ahead(portions(attached, asked.passphrase)) as ready:
+                for portion in ready:
+                    if portion is not None and portion.records:
+                        added += self._roster.take_in(portion.records, revive=asked.revive)
+                    yield None if portion is None else portion.news
+        except ArchiveError as error:
+            raise type(error)(f"{asked.name}: {error}") from error
+        except StoreError as error:
+            raise type(error)(f"{error}{_so_far(added)}") from error
         return {
             "people": added.people,
             "exemplars": added.exemplars,
@@ -138,15 +185,19 @@ class PeopleDesk:
         }
 
 
-def describe(person: Person) -> dict[str, Any]:
-    """A person as responses tell of them: no embedding, ever."""
-    return {
-        "person": person.id,
-        "name": person.name,
-        "verified": person.verified,
-        "exemplars": len(person.exemplars),
-        "created_s": person.created_s,
-        "seen_s": person.seen_s,
-        "under_review": [exemplar.id for exemplar in person.under_review],
-        "merged": list(person.origins),
-    }
+def refuse_taken(roster: Roster, name: str, of: str | None = None, *, force: bool = False) -> None:
+    """See that a name is one, and that nobody else bears it. of: the person who is to bear it. force: two may.
+
+    Raises:
+        StoreRefusedError, RefusedError: it is not.
+    """
+    wanted = clean_name(name)
+    for other in () if force else roster.find(wanted):
+        if other.id != of:
+            raise RefusedError(f"{other.id} is called {other.name} already; use another name, or --force")
+
+
+def _so_far(added: AddedRecords) -> str:
+    if not added.changed:
+        return ""
+    return f"; {len(added.changed)} people are in already, and importing again goes on from there"

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from edge.contract.messages import Enrollment as EnrollmentMessage
 from edge.contract.messages import EnrollmentState
-from edge.enrollment.pictures import Provenance, exemplar_of
+from edge.enrollment.pictures import Provenance, ShotViews, exemplar_of
 from edge.enrollment.policy import Facts, Policy, PolicyName, may_enroll, may_undo
 from edge.enrollment.refusals import Reason
 from edge.enrollment.session import Enrollment
@@ -29,7 +30,7 @@ from edge.enrollment.steps import (
     Undone,
     Wish,
 )
-from edge.errors import RefusedError, StoreError
+from edge.errors import DoorwardError, RefusedError, StoreError
 from edge.events import clock_set
 from edge.log import get_logger
 from edge.ports import Clock, Panel
@@ -41,6 +42,7 @@ from edge.roster import Roster
 from edge.store.types import NewExemplar, View, clean_name
 
 _log = get_logger("enrollment")
+Told: TypeAlias = Progress | Done | Undone | Cancelled | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ class Enrolling:
         self._panel = panel
         self._clock = clock
         self._parts = parts
-        self._facts = Facts()
+        self._window_until_s: float | None = None
+        self._sponsors: dict[str, float] = {}
+        self._views = ShotViews(parts.views)
         self._id = parts.new_session()
         self._enrolled_s: float | None = None
-        self._last_refusal: Refused | None = None
 
     @property
     def policy(self) -> PolicyName:
@@ -93,23 +96,23 @@ class Enrolling:
         self._begin_id()
         self._carry_out(now_s, self._session.press(now_s, self._wish(now_s, None)))
 
-    def hold(self, now_s: float) -> None:
-        """The button held: ask for an undo, or confirm it."""
+    def hold(self, now_s: float) -> Told | None:
+        """The button held: ask for an undo, or confirm it. What came of it; None while the store has an order."""
         self._begin_id()
         last: str | None = None
-        refusal = may_undo(self._policy, self._facts, now_s, self._enrolled_s)
+        refusal = may_undo(self._policy, self._facts(), now_s, self._enrolled_s)
         refused: tuple[Reason, str] | None = None if refusal is None else ("not_allowed", refusal)
         try:
             last = self._roster.last_enrolled()
         except StoreError as error:
             refused = ("store_failed", str(error))
-        self._carry_out(now_s, self._session.hold(now_s, last, refused))
+        return self._carry_out(now_s, self._session.hold(now_s, last, refused))
 
     def request(self, now_s: float, name: str | None, *, anyway: bool = False) -> str:
         """A request to enroll whoever stands there; the session's id.
 
         Raises:
-            RefusedError: not now; the text says why. Of a session that goes on, nobody is told anything.
+            RefusedError, StoreError: not now; the text says why. Of a session that goes on, nobody is told anything.
             StoreRefusedError: the name is none that the store takes.
         """
         if name is not None:
@@ -118,20 +121,21 @@ class Enrolling:
         if self._session.active:
             raise RefusedError(Refused("busy").message())
         self._begin_id()
-        self._last_refusal = None
         wish = replace(self._wish(now_s, name), anyway=anyway)
-        self._carry_out(now_s, self._session.request(now_s, wish))
-        if self._last_refusal is not None:
-            raise RefusedError(self._last_refusal.message())
+        told = self._carry_out(now_s, self._session.request(now_s, wish))
+        if isinstance(told, Refused):
+            raise error_of(told)
         return self._id
 
-    def cancel(self, now_s: float) -> None:
-        """Give up what is going on."""
-        self._carry_out(now_s, self._session.cancel())
+    def cancel(self, now_s: float) -> Cancelled | None:
+        """Give up what is going on; None where nothing is."""
+        told = self._carry_out(now_s, self._session.cancel())
+        return told if isinstance(told, Cancelled) else None
 
     def faces(self, now_s: float, probes: Sequence[Probe], model: ActiveModel, frame: Frame) -> None:
         """The faces of one frame."""
         self._carry_out(now_s, self._session.faces(now_s, probes, model, (), frame))
+        self._views.keep(self._session.shots)
 
     def tick(self, now_s: float) -> None:
         """Let time pass without a frame."""
@@ -139,18 +143,26 @@ class Enrolling:
 
     def open_window(self, until_s: float) -> None:
         """An operator lets people enroll until then, monotonic seconds."""
-        self._facts = replace(self._facts, window_until_s=until_s)
+        self._window_until_s = until_s
 
-    def saw_verified(self, now_s: float) -> None:
-        """Somebody verified is there, firmly recognized: they may sponsor."""
-        self._facts = replace(self._facts, sponsor_seen_s=now_s)
+    def saw_verified(self, now_s: float, visit: str) -> None:
+        """Somebody verified is there, firmly recognized: they may sponsor. visit: of theirs."""
+        recent = {v: s for v, s in self._sponsors.items() if now_s - s <= self._policy.sponsor_within_s}
+        self._sponsors = recent | {visit: now_s}
+
+    def doubt(self, visit: str) -> None:
+        """Whoever's visit this is, it was not who they were taken for: they sponsor nobody."""
+        self._sponsors.pop(visit, None)
+
+    def _facts(self) -> Facts:
+        return Facts(self._window_until_s, max(self._sponsors.values(), default=None))
 
     def _begin_id(self) -> None:
         if not self._session.active:
             self._id = self._parts.new_session()
 
     def _wish(self, now_s: float, name: str | None) -> Wish:
-        not_allowed = may_enroll(self._policy, self._facts, now_s)
+        not_allowed = may_enroll(self._policy, self._facts(), now_s)
         if not_allowed is not None:
             return Wish(name, ("not_allowed", not_allowed))
         if self._roster.refusal is not None:
@@ -165,18 +177,21 @@ class Enrolling:
         people = self._roster.people.values()
         return frozenset(p.id for p in people if all(gate.refusal(e.quality, e.embedding.norm) for e in p.exemplars))
 
-    def _carry_out(self, now_s: float, steps: Sequence[Step]) -> None:
-        """Do each step; an order's answer brings further steps."""
+    def _carry_out(self, now_s: float, steps: Sequence[Step]) -> Told | None:
+        """Do each step; an order's answer brings further steps. The last thing that was told, if anything was."""
+        told: Told | None = None
         for step in steps:
             match step:
                 case Show():
                     self._panel.show(step.pattern)
                 case Store():
-                    self._carry_out(now_s, self._session.answered(step.ticket, self._store(step, now_s)))
+                    told = self._carry_out(now_s, self._session.answered(step.ticket, self._store(step, now_s)))
                 case Undo():
-                    self._carry_out(now_s, self._session.answered(step.ticket, self._undo(step)))
+                    told = self._carry_out(now_s, self._session.answered(step.ticket, self._undo(step)))
                 case _:
                     self._report(step)
+                    told = step
+        return told
 
     def _store(self, order: Store, now_s: float) -> Committed | Failed:
         wall_s = self._clock.wall_s()
@@ -202,12 +217,9 @@ class Enrolling:
 
     def _exemplars(self, shots: Shots, wall_s: float) -> list[NewExemplar]:
         provenance = Provenance(self._parts.embedder, self._parts.runtime, wall_s)
-        views = [() if s.frame is None else self._parts.views(s.frame.pixels, s.probe) for s in shots]
-        return [exemplar_of(shot.probe, provenance, made) for shot, made in zip(shots, views, strict=True)]
+        return [exemplar_of(shot.probe, provenance, self._views.of(shot)) for shot in shots]
 
-    def _report(self, step: Progress | Done | Undone | Cancelled | Refused) -> None:
-        if isinstance(step, Refused):
-            self._last_refusal = step
+    def _report(self, step: Told) -> None:
         self._parts.tell(self._message(step))
         match step:
             case Refused():
@@ -219,7 +231,7 @@ class Enrolling:
             case Cancelled():
                 _log.info("cancelled", session=self._id, what=step.of)
 
-    def _message(self, step: Progress | Done | Undone | Cancelled | Refused) -> EnrollmentMessage:
+    def _message(self, step: Told) -> EnrollmentMessage:
         person = getattr(step, "person", None)
         known = self._roster.people.get(person) if person else None
         return EnrollmentMessage(
@@ -237,7 +249,12 @@ class Enrolling:
         )
 
 
-def _state_of(step: Progress | Done | Undone | Cancelled | Refused) -> EnrollmentState:
+def error_of(refused: Refused) -> DoorwardError:
+    """What a request is answered with."""
+    return (StoreError if refused.reason == "store_failed" else RefusedError)(refused.message())
+
+
+def _state_of(step: Told) -> EnrollmentState:
     match step:
         case Progress():
             return step.state

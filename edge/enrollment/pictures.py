@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.recognition.recognizer import ActiveModel, Recognizer
+from edge.recognition.recognizer import Recognizer
 from edge.recognition.scoring import Head, resemblance
+from edge.recognition.shots import Shot, Shots
 from edge.recognition.types import Image, Probe
 from edge.store.types import NewExemplar, View
 
@@ -60,13 +61,6 @@ def stranger_among(shots: Sequence[tuple[str, Probe]], head: Head) -> PictureRef
     return None
 
 
-def already_enrolled(shots: Sequence[Probe], model: ActiveModel) -> str | None:
-    """The id of the person whom every shot is recognized as, if they are one."""
-    best = [model.candidates(shot.embedding)[:1] for shot in shots]
-    people = {c[0].person if c and c[0].score >= model.threshold else None for c in best}
-    return people.pop() if len(people) == 1 else None
-
-
 def night_views(line: Recognizer) -> Callable[[Image, Probe], list[View]]:
     """What makes the degraded views of a shot as it is enrolled, for the statistics that heads are learned from."""
     random = np.random.default_rng()
@@ -76,6 +70,24 @@ def night_views(line: Recognizer) -> Callable[[Image, Probe], list[View]]:
         return [View(view.embedding, view.quality) for view in made]
 
     return views
+
+
+class ShotViews:
+    """The degraded views of a session's shots, each made once: as it is taken, so that the last one keeps nobody."""
+
+    def __init__(self, make: Callable[[Image, Probe], Sequence[View]]) -> None:
+        self._make = make
+        self._made: dict[Probe, Sequence[View]] = {}
+
+    def of(self, shot: Shot) -> Sequence[View]:
+        """A shot's; none where its frame was not kept."""
+        if shot.probe in self._made:
+            return self._made[shot.probe]
+        return () if shot.frame is None else self._make(shot.frame.pixels, shot.probe)
+
+    def keep(self, shots: Shots) -> None:
+        """Have those of these shots ready, and of no others."""
+        self._made = {shot.probe: self.of(shot) for shot in shots}
 
 
 def exemplar_of(shot: Probe, provenance: Provenance, views: Sequence[View] = ()) -> NewExemplar:

@@ -29,7 +29,7 @@ from edge.enrollment.steps import (
     Wish,
 )
 from edge.recognition.recognizer import ActiveModel
-from edge.recognition.shots import ShotRules, enrolled_as, firm_gate, poor_gate
+from edge.recognition.shots import ShotRules, Shots, enrolled_as, firm_gate, poor_gate
 from edge.recognition.types import Frame, Probe
 
 
@@ -106,6 +106,11 @@ class Enrollment:
     def looking(self) -> bool:
         """Whether it wants frames."""
         return isinstance(self._state, _Looking)
+
+    @property
+    def shots(self) -> Shots:
+        """The good pictures that it holds so far; none once they are ordered to be stored."""
+        return self._state.look.firm if isinstance(self._state, _Looking) else ()
 
     def press(self, now_s: float, wish: Wish) -> list[Step]:
         """A press: begins an enrollment, or cancels what is going on."""
@@ -228,7 +233,7 @@ class Enrollment:
         """A complete set: refuse it, or order it to be stored."""
         if state.look.looks_like_photo:
             return self._refuse(Refused("looks_like_photo"))
-        same = enrolled_as(taken.shots, model)
+        same = enrolled_as([shot.probe.embedding for shot in taken.shots], model)
         renews = same.person if same is not None and same.person in state.wish.renewable else None
         if same is not None and renews is None and not state.wish.anyway:
             return self._refuse(Refused("already_enrolled", person=same.person))

@@ -57,6 +57,10 @@ class Ceiling:
         best[lost], whose[lost] = -np.inf, _NOBODY
         return replace(self, best=best, whose=whose).raised_by(gallery, lost, gallery.people)
 
+    def joined_by(self, newcomers: Gallery) -> Ceiling:
+        """After these came, who were not in the table."""
+        return self.raised_by(newcomers, np.arange(len(self.best)), newcomers.people)
+
     def threshold(self, target_fpir: float) -> float:
         """The score at which `target_fpir` (0..1) of strangers would be taken for somebody of this table.
 

@@ -54,6 +54,11 @@ class Gallery:
         others = self.without(person)
         return Gallery(self.head, (*others.people, person), np.concatenate([others.rows, row]), others.denials)
 
+    def joined_by(self, newcomers: Gallery) -> Gallery:
+        """This table and after it those of another one under the same head, who are not in this one."""
+        rows = np.concatenate([self.rows, newcomers.rows])
+        return Gallery(self.head, (*self.people, *newcomers.people), rows, {**self.denials, **newcomers.denials})
+
     def with_denials(self, person: str, embeddings: Sequence[Embedding]) -> Gallery:
         """The same table, in which pictures like these are not taken for this person; none lifts what was denied."""
         denials = {name: row for name, row in self.denials.items() if name != person}

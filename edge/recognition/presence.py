@@ -67,6 +67,13 @@ class Presence:
         told += self._join(seen, now_s)
         return told + [event for visit in self._visits if (event := self._tell(visit, now_s))]
 
+    def deny(self, now_s: float, visit: str, person: str, model: ActiveModel) -> None:
+        """Somebody says that a visit is not this person's: if it still lasts, it cannot be any more."""
+        for still_open in self._visits:
+            if still_open.id == visit:
+                still_open.denied.add(person)
+        self._decide(self._visits, model, now_s)
+
     def finish(self) -> list[VisitEvent]:
         """End every visit, as when the daemon stops; one that was about to be told is told."""
         return self._end(self._visits, math.inf)

@@ -6,9 +6,9 @@ Models come as finished collaborators behind Protocols, so that the trainer's ga
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class Embeds(Protocol):
     def embed(self, crop: Image) -> Embedding: ...
 
 
+Pictures: TypeAlias = tuple[Sequence[Embedding], Sequence[Embedding]]
+"""Somebody's embeddings, and those that were taken for them and are not of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
     """What swaps as one: a table projected by another head, or a threshold of another table, cannot be expressed.
@@ -91,6 +95,16 @@ class ActiveModel:
             return self.without(person)
         gallery = self.gallery.with_person(person, embeddings).with_denials(person, denied)
         return self._over(gallery, self.ceiling.with_person(gallery, person))
+
+    def with_people(self, people: Mapping[str, Pictures]) -> ActiveModel:
+        """With these added or replaced. Newcomers are counted in together, which is far cheaper than one by one."""
+        new = [Exemplar(p, e) for p, (theirs, _) in people.items() if p not in self.gallery for e in theirs]
+        newcomers = Gallery.build(self.gallery.head, new)
+        model = self._over(self.gallery.joined_by(newcomers), self.ceiling.joined_by(newcomers)) if new else self
+        for person, (theirs, denied) in people.items():
+            if person not in newcomers or denied:
+                model = model.with_person(person, theirs, denied)
+        return model
 
     def without(self, person: str) -> ActiveModel:
         """With this person taken out."""

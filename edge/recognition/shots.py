@@ -157,26 +157,26 @@ def best(shots: Shots, count: int) -> Shots:
     return tuple(sorted(largest, key=lambda shot: shot.time_s))
 
 
-def fuse(shots: Shots) -> Embedding:
-    """The shots as one embedding, each weighted by its norm, which tells how much its picture is worth."""
-    total = np.sum([shot.probe.embedding.x * np.float32(shot.probe.embedding.norm) for shot in shots], axis=0)
-    norm = float(np.mean([shot.probe.embedding.norm for shot in shots]))
+def fuse(pictures: Sequence[Embedding]) -> Embedding:
+    """Pictures of one person as one embedding, each weighted by its norm, which tells how much it is worth."""
+    total = np.sum([picture.x * np.float32(picture.norm) for picture in pictures], axis=0)
+    norm = float(np.mean([picture.norm for picture in pictures]))
     return Embedding(np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32), norm)
 
 
-def enrolled_as(shots: Shots, model: ActiveModel) -> Candidate | None:
-    """Whom of the table the shots show; None if nobody.
+def enrolled_as(pictures: Sequence[Embedding], model: ActiveModel) -> Candidate | None:
+    """Whom of the table pictures of one person show; None if nobody.
 
     Fused they must be recognized, and most of them one by one too. On LFW (tables of 20, four shots of other days,
     threshold for 1 % of strangers) this finds 300 of 300 who are enrolled and takes 9 of 2955 newcomers for somebody;
     fused shots alone take 48.
     """
-    found = _recognized(fuse(shots), model)
+    found = _recognized(fuse(pictures), model)
     if found is None:
         return None
-    alone = [_recognized(shot.probe.embedding, model) for shot in shots]
+    alone = [_recognized(picture, model) for picture in pictures]
     agreeing = sum(one is not None and one.person == found.person for one in alone)
-    return found if 2 * agreeing > len(shots) else None
+    return found if 2 * agreeing > len(pictures) else None
 
 
 def _recognized(embedding: Embedding, model: ActiveModel) -> Candidate | None:

@@ -42,7 +42,10 @@ class VisitEvent:
 
 @dataclass(slots=True, eq=False)
 class Visit:
-    """Mutable: owned by one `Presence`. near_s: first picture that was not too small to tell; None before it."""
+    """Mutable: owned by one `Presence`.
+
+    near_s: first picture that was not too small to tell; None before it. denied: people whose visit this is not.
+    """
 
     id: str
     started_s: float
@@ -55,6 +58,7 @@ class Visit:
     stranger: str | None = None
     decision: Decision = field(default_factory=lambda: LookAgain("low_quality"))
     said: tuple[str | None, bool] | None = None
+    denied: set[str] = field(default_factory=set)
     _sum: Floats | None = None
     _norms: float = 0.0
 
@@ -107,14 +111,15 @@ class Visit:
 
         taken: people whom this cannot be, since they stand beside it.
         Once firmly known, a person stays known while they are enrolled: only another person's name takes theirs away,
-        or somebody beside them who resembles that person more.
+        somebody beside them who resembles that person more, or a word that it is not them.
         """
         fused = self.fused
         if fused is None:
             return
-        free = [candidate for candidate in model.candidates(fused) if candidate.person not in taken]
+        free = [c for c in model.candidates(fused) if c.person not in taken and c.person not in self.denied]
         fresh = decide(free, model.threshold, None)
         held = self.person is not None and self.person in model.gallery and self.person not in taken
+        held = held and self.person not in self.denied
         settled = self.good_frames > firm_after and held
         if not (settled and isinstance(fresh, Stranger)):
             self.decision = fresh
@@ -126,6 +131,7 @@ class Visit:
         self.frames += other.frames
         self.good_frames += other.good_frames
         self._norms += other._norms
+        self.denied |= other.denied
         if other._sum is not None:
             self._sum = other._sum if self._sum is None else self._sum + other._sum
         if other.best.embedding.norm > self.best.embedding.norm:

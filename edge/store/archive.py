@@ -2,6 +2,10 @@
 
 Inside the stream of `archive_format` is one JSON document a line: first what this is, then a person a line with their
 exemplars, last how many there were. The device key and the people's own keys stay at home; the new door makes its own.
+
+An archive is taken in by portions, each committed on its own, so that a door goes on recognizing meanwhile. It is read
+twice: first as a whole, so that one that is damaged anywhere changes nothing. Taking in is idempotent, so that one that
+was cut short is gone on with by beginning again.
 """
 
 from __future__ import annotations
@@ -15,17 +19,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edge.errors import StoreError
-from edge.store.archive_format import ArchiveError, ScryptCost, decrypt, encrypt
+from edge.store.archive_format import Archive, ArchiveError, ScryptCost, encrypt
 from edge.store.durable import fsync_directory
 from edge.store.templates import TemplateStore
-from edge.store.transfer import take_in, take_out
-from edge.store.types import AddedRecords, ExemplarRecord, Kind, PersonRecord
+from edge.store.transfer import check_record, take_out
+from edge.store.types import ExemplarRecord, Kind, PersonRecord
 
 _FORMAT = "doorward-people"
 _VERSION = 1
 # A person with 50 exemplars of 512 dimensions, each with 16 views, is 700 KB.
 _LONGEST_LINE = 16 << 20
 _MOST_PEOPLE = 100_000
+# Of a portion: a few people, whom a door takes in between two frames.
+_ROWS_AT_ONCE = 80
+_TELL_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +82,62 @@ def export_people(
     return Exported(counts[0], counts[1], tuple(damage))
 
 
-def import_people(store: TemplateStore, source: BinaryIO, passphrase: str, *, revive: bool = False) -> AddedRecords:
-    """Take in everybody of an archive who is not there yet, all or nobody; doing it again changes nothing.
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some people of an archive, for one transaction; nobody while it is looked through. news: a line, now and then."""
 
-    revive: take in also people that were erased here.
+    records: tuple[PersonRecord, ...] = ()
+    news: str | None = None
+
+
+def portions(source: BinaryIO, passphrase: str) -> Iterator[Portion]:
+    """Everybody of an archive, in portions; whoever was merged comes after the one they were merged into.
+
+    Touches no store, so that another thread than the store's may do it.
 
     Raises:
         WrongPassphraseError: as far as can be told (see `archive_format`).
         ArchiveError: damaged, cut off, or not an archive.
-        StoreError: the store does not take it.
+        StoreError: a record is not what it should be.
     """
-    return take_in(store, _records(decrypt(source, passphrase)), revive=revive)
+    archive = Archive(source, passphrase)
+    count = 0
+    for count, record in enumerate(_records(archive.plain()), 1):
+        check_record(record)
+        if count % _TELL_EVERY == 0:
+            yield Portion(news=f"looked through {count} people")
+    taken = 0
+    for records in _together(_holders_first(_records(archive.plain()))):
+        before, taken = taken, taken + len(records)
+        told = taken // _TELL_EVERY > before // _TELL_EVERY
+        yield Portion(records, f"took in {taken} of {count} people" if told else None)
+
+
+def _together(records: Iterable[PersonRecord]) -> Iterator[tuple[PersonRecord, ...]]:
+    held: list[PersonRecord] = []
+    rows = 0
+    for record in records:
+        held.append(record)
+        rows += 1 + len(record.exemplars)
+        if rows >= _ROWS_AT_ONCE:
+            yield tuple(held)
+            held, rows = [], 0
+    if held:
+        yield tuple(held)
+
+
+def _holders_first(records: Iterable[PersonRecord]) -> Iterator[PersonRecord]:
+    """Those who go by their own id as they come; then the others, each after the one they were merged into."""
+    merged: dict[str, PersonRecord] = {}
+    for record in records:
+        if record.merged_into is None:
+            yield record
+        else:
+            merged[record.id] = record
+    while merged:
+        ready = [record for record in merged.values() if record.merged_into not in merged]
+        for record in ready or list(merged.values()):  # a ring is none that a door made
+            yield merged.pop(record.id)
 
 
 def _lines(records: Iterable[PersonRecord], wall_s: float, counts: list[int]) -> Iterator[bytes]:

@@ -26,11 +26,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from edge.errors import StoreError
+from edge.errors import RefusedError, StoreError
+from edge.store.types import StoreRefusedError
 
 SHORTEST_PASSPHRASE = 10
 CHUNK = 64 * 1024
-LARGEST_ARCHIVE = 2 << 30
+LARGEST_ARCHIVE = 1 << 30
 _MAGIC = b"DOORWARD-PEOPLE\n"
 _VERSION = 1
 _HEADER = struct.Struct("<16sHBHH16s7s16s")
@@ -47,6 +48,8 @@ class ArchiveError(StoreError):
 
 class WrongPassphraseError(ArchiveError):
     """The archive is whole as far as can be told, and the passphrase is not the one it was made with."""
+
+    exit_code = RefusedError.exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def encrypt(target: BinaryIO, plain: Iterable[bytes], passphrase: str, cost: Scr
     """Write an archive of the pieces in `plain`, holding one chunk of it in memory.
 
     Raises:
-        ArchiveError: the passphrase is too short.
+        StoreRefusedError: the passphrase is too short.
         OSError: `target` does not take it.
     """
     cost = cost or ScryptCost()
@@ -88,39 +91,57 @@ def encrypt(target: BinaryIO, plain: Iterable[bytes], passphrase: str, cost: Scr
     )
 
 
-def decrypt(source: BinaryIO, passphrase: str) -> Iterator[bytes]:
-    """The plain text of an archive, a chunk at a time. Each chunk is genuine; that it is all shows only at the end.
+class Archive:
+    """An archive whose passphrase was right. It may be read more than once."""
 
-    Raises:
-        WrongPassphraseError: see the module's text.
-        ArchiveError: not an archive, a newer form, damaged or cut off.
-    """
-    header = source.read(_HEADER.size)
-    digest = source.read(_HASH_BYTES)
-    cost, salt, prefix, check = _parse_header(header, digest)
-    key, expected = _derive(passphrase, salt, cost)
-    if not hmac.compare_digest(check, expected):
-        raise WrongPassphraseError("the passphrase is not the one that this export was made with")
-    cipher = AESGCM(key)
-    chunk = source.read(CHUNK + _TAG_BYTES)
-    counter = 0
-    while True:
-        following = source.read(CHUNK + _TAG_BYTES)
-        try:
-            yield cipher.decrypt(_nonce(prefix, counter, last=not following), chunk, header)
-        except (InvalidTag, ValueError):
-            raise ArchiveError(f"damaged or cut off at chunk {counter}: take another copy") from None
-        if not following:
-            return
-        chunk = following
-        counter += 1
-        if counter * CHUNK > LARGEST_ARCHIVE:
-            raise ArchiveError(f"larger than {LARGEST_ARCHIVE >> 20} MiB")
+    def __init__(self, source: BinaryIO, passphrase: str) -> None:
+        """Derive the key, which takes as long as its header asks for.
+
+        Raises:
+            WrongPassphraseError: see the module's text.
+            ArchiveError: not an archive, a newer form, or damaged; or a pipe, which cannot be read again.
+        """
+        if not source.seekable():
+            raise ArchiveError("a pipe, and an export is read twice: save it as a file first")
+        self._source = source
+        source.seek(0)
+        self._header = _read(source, _HEADER.size)
+        cost, salt, self._prefix, check = _parse_header(self._header, _read(source, _HASH_BYTES))
+        key, expected = _derive(passphrase, salt, cost)
+        if not hmac.compare_digest(check, expected):
+            raise WrongPassphraseError("the passphrase is not the one that this export was made with")
+        self._cipher = AESGCM(key)
+
+    def plain(self) -> Iterator[bytes]:
+        """The plain text, a chunk at a time. Each chunk is genuine; that it is all shows only at the end.
+
+        Raises:
+            ArchiveError: damaged or cut off.
+        """
+        self._source.seek(_HEADER.size + _HASH_BYTES)
+        chunk, counter = _read(self._source, CHUNK + _TAG_BYTES), 0
+        while chunk or not counter:
+            following = _read(self._source, CHUNK + _TAG_BYTES)
+            try:
+                nonce = _nonce(self._prefix, counter, last=not following)
+                yield self._cipher.decrypt(nonce, chunk, self._header)
+            except (InvalidTag, ValueError):
+                raise ArchiveError(f"damaged or cut off at chunk {counter}: take another copy") from None
+            chunk, counter = following, counter + 1
+            if counter * CHUNK > LARGEST_ARCHIVE:
+                raise ArchiveError(f"larger than {LARGEST_ARCHIVE >> 20} MiB")
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    try:
+        return source.read(size)
+    except OSError as error:
+        raise ArchiveError(f"cannot be read: {error.strerror}") from None
 
 
 def _usable(passphrase: str) -> str:
     if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise ArchiveError(f"the passphrase must have at least {SHORTEST_PASSPHRASE} characters")
+        raise StoreRefusedError(f"the passphrase must have at least {SHORTEST_PASSPHRASE} characters")
     return passphrase
 
 

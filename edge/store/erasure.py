@@ -32,6 +32,7 @@ from edge.store.receipts import (
 )
 from edge.store.schema import StorePaths, is_damage, reading, reason_of, transaction, write_meta
 from edge.store.snapshots import Snapshots, count_rows, delete_rows
+from edge.store.told import erased_from_trainer
 
 _DATABASE = "templates"
 _SEALED_OF_PEOPLE = "SELECT wrapped_key, card FROM people WHERE id IN (SELECT value FROM json_each(?))"
@@ -151,6 +152,7 @@ class Eraser:
     def _remove_remains(self, begun: _Begun) -> tuple[ErasedPlace, ...]:
         note = self._empty_log()
         elsewhere = [_erase_place(place, begun.people) for place in self._places]
+        elsewhere += erased_from_trainer(self._connection, begun.people)
         named = {place.place for place in begun.places}
         others = [ErasedPlace(path.name, 0, 0) for path in self._snapshots.newest_first() if path.name not in named]
         searched = [self._searched(place, begun.marks) for place in (*begun.places, *others)]

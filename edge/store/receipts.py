@@ -210,16 +210,17 @@ def find_marks(path: Path, marks: Sequence[bytes]) -> int:
         return 0
     # Two bytes of each place select some hundred candidates in a block; only those are compared as a whole.
     first = np.zeros(1 << 16, dtype=np.bool_)
-    first[[mark[0] << 8 | mark[1] for mark in wanted]] = True
+    first[[mark[0] | mark[1] << 8 for mark in wanted]] = True
     found: set[bytes] = set()
     with path.open("rb") as file:
         tail = b""
         while block := file.read(_BLOCK):
             data = tail + block
-            levels = np.frombuffer(data, dtype=np.uint8).astype(np.uint16)
-            for at in np.flatnonzero(first[levels[:-1] << 8 | levels[1:]]).tolist():
-                if (piece := data[at : at + MARK_BYTES]) in wanted:
-                    found.add(piece)
+            for offset in (0, 1):  # reading pairs where they lie is four times as fast as putting them together
+                pairs = np.frombuffer(data, dtype="<u2", count=(len(data) - offset) // 2, offset=offset)
+                for at in np.flatnonzero(first.take(pairs)).tolist():
+                    if (piece := data[(begin := 2 * at + offset) : begin + MARK_BYTES]) in wanted:
+                        found.add(piece)
             tail = data[-(MARK_BYTES - 1) :]
     return len(found)
 

@@ -2,12 +2,13 @@
 
 Tables:
 - `meta`: `key_id`, `schema` (beside `user_version`, so that a damaged header is told from a newer schema), `changes`
-  (counts up with each write), `next_number` (for default names), `last_enrollment`.
+  (counts up with each write), `next_number` (for default names), `last_enrollment`, `told_revision` (the last given).
 - `people`: a row a person: their key wrapped by the device key, and a sealed card (name, verified, when). `merged_into`
   is bound to the card's seal, so that changing it alone makes the card unreadable.
 - `exemplars`: a row an exemplar; `record` and `views` are sealed with the person's key. `kind` is bound to the seal.
 - `gone`: ids that were taken away, so that no snapshot, export or other door brings them back unasked.
 - `erasures`: erasures whose remains are still to be removed; empty, unless something stands in the way.
+- `told`: what the trainer was last told of whom, by fingerprint, and whether it acknowledged that (`told.py`).
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # Who was merged into somebody is asked at each enrollment, which costs the same however many people there are.
     ("CREATE INDEX people_merged_into ON people (merged_into)",),
+    (
+        (
+            "CREATE TABLE told (person TEXT PRIMARY KEY, revision INTEGER NOT NULL, fingerprint TEXT NOT NULL,"
+            " embedder TEXT NOT NULL, report TEXT NOT NULL, acknowledged INTEGER NOT NULL) STRICT"
+        ),
+    ),
 )
 """Statements that lead from schema i to schema i + 1. Entries are only ever added."""
 

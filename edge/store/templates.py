@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -106,6 +106,12 @@ class TemplateStore:
         with self.session.explaining("repairing the templates"):
             return self._repair(people)
 
+    def some(self, people: Collection[str]) -> Mapping[str, Person]:
+        """Those of these ids who are there, as they are now, each by the id that they go by."""
+        with self.session.explaining("reading the templates"):
+            rows = self.session.rows
+            return rows.read({member for person in people for member in rows.group(rows.holder(person))}).people
+
     def views(self, exemplar: str) -> tuple[View, ...]:
         """The made-worse views of one exemplar, for the fleet's statistics."""
         with self.session.explaining(f"reading the views of {exemplar}"):
@@ -169,14 +175,15 @@ class TemplateStore:
             rows.change(row, row.card, None)
             return _person(rows, source), _person(rows, rows.holder(row.merged_into))
 
-    def deny(self, person: str, probe: NewExemplar, behind: Sequence[str], *, event: str) -> Person:
-        """Somebody says "that is not me". The picture is kept so that it is not taken for this person again, and the
-        exemplars that spoke for it come under review.
+    def deny(self, person: str, probes: Sequence[NewExemplar], behind: Sequence[str], *, event: str) -> Person:
+        """Somebody says "that is not me". The pictures are kept so that they are not taken for this person again, and
+        the exemplars that spoke for them come under review.
 
-        probe: the wrongly recognized picture. behind: ids of the exemplars that it was taken for. event: its id.
+        probes: wrongly recognized pictures. behind: ids of the exemplars that they were taken for. event: its id.
         """
         with self.session.write(f"marking event {event} as wrong") as rows:
-            rows.add_exemplar(_holder(rows, person), probe, Kind.DENIED)
+            for probe in probes:
+                rows.add_exemplar(_holder(rows, person), probe, Kind.DENIED)
             rows.put_under_review(rows.group(person), behind, event)
             return _person(rows, person)
 

@@ -36,6 +36,7 @@ def take_out(store: TemplateStore, damage: list[str], only: Collection[str] | No
 def take_in(store: TemplateStore, records: Iterable[PersonRecord], *, revive: bool = False) -> AddedRecords:
     """Add people and exemplars that are not there yet, all in one transaction.
 
+    Of people who were merged, the one into whom is there already, or among these.
     revive: take in also what was erased here before.
 
     Raises:
@@ -46,7 +47,8 @@ def take_in(store: TemplateStore, records: Iterable[PersonRecord], *, revive: bo
         for record in records:
             intake.add(record)
         intake.merge()
-        return AddedRecords(intake.people, intake.exemplars, intake.already_there, tuple(intake.erased))
+        counts = (intake.people, intake.exemplars, intake.already_there)
+        return AddedRecords(*counts, tuple(intake.erased), frozenset(intake.changed))
 
 
 class _Intake:
@@ -59,9 +61,10 @@ class _Intake:
         self._merges: dict[str, str] = {}
         self.people = self.exemplars = self.already_there = 0
         self.erased: list[str] = []
+        self.changed: set[str] = set()
 
     def add(self, record: PersonRecord) -> None:
-        _check(record)
+        check_record(record)
         if self._stays_gone(record.id):
             return
         if self._rows.has_person(record.id):
@@ -70,6 +73,7 @@ class _Intake:
             card = Card(clean_name(record.name), verified=record.verified, created_s=record.created_s)
             self._rows.add_person(record.id, card, seen_s=record.seen_s)
             self.people += 1
+            self.changed.add(record.id)
             if record.merged_into is not None:
                 self._merges[record.id] = record.merged_into
         holder = self._rows.person(record.id)
@@ -81,6 +85,7 @@ class _Intake:
                 continue
             self._rows.add_record(holder, exemplar)
             self.exemplars += 1
+            self.changed.add(record.id)
 
     def merge(self) -> None:
         """Merge the newcomers as they were merged where they come from, once everybody is there."""
@@ -110,7 +115,13 @@ def _take_one(rows: SealedRows, person: str, damage: list[str]) -> Iterator[Pers
     yield PersonRecord(row.id, card.name, card.verified, card.created_s, row.seen_s, row.merged_into, tuple(kept))
 
 
-def _check(record: PersonRecord) -> None:
+def check_record(record: PersonRecord) -> None:
+    """See that a record is one.
+
+    Raises:
+        StoreError: it is not; nothing of it may be taken in.
+    """
+    clean_name(record.name)
     times = [record.created_s] if record.seen_s is None else [record.created_s, record.seen_s]
     if not _PERSON_ID.fullmatch(record.id) or not all(map(math.isfinite, times)):
         raise StoreError(f"taking people in failed: {record.id[:40]!r} is no person's record")

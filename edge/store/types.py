@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from edge.errors import StoreError
+from edge.errors import RefusedError, StoreError
 from edge.recognition.types import Embedding, Exemplar, Quality
 
 CLOCK_FLOOR_S = 1_704_067_200.0
@@ -22,6 +22,8 @@ LONGEST_NAME = 64  # what the contract's messages take
 
 class StoreRefusedError(StoreError):
     """The store is well, and what was asked cannot be done: nobody of that id, a name that is none, merged already."""
+
+    exit_code = RefusedError.exit_code
 
 
 class Kind(StrEnum):
@@ -198,12 +200,27 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class AddedRecords:
-    """What came of taking in records. erased: ids that were erased here before and were therefore left out."""
+    """What came of taking in records.
 
-    people: int
-    exemplars: int
-    already_there: int
-    erased: tuple[str, ...]
+    erased: ids that were erased here before and were therefore left out.
+    changed: ids of people who are new, or have something new.
+    """
+
+    people: int = 0
+    exemplars: int = 0
+    already_there: int = 0
+    erased: tuple[str, ...] = ()
+    changed: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def __add__(self, later: AddedRecords) -> AddedRecords:
+        """Both together; ids are not counted again."""
+        return AddedRecords(
+            self.people + later.people,
+            self.exemplars + later.exemplars,
+            self.already_there + later.already_there,
+            (*self.erased, *later.erased),
+            self.changed | later.changed,
+        )
 
 
 def clean_name(text: str) -> str:

@@ -18,7 +18,7 @@ from edge.assemble import Given, door
 from edge.contract.messages import Request
 from edge.errors import CameraError, PanelError, StoreError
 from edge.ports import Press
-from edge.settings.slices import CameraSettings, MqttSettings, Settings
+from edge.settings.slices import CameraSettings, FleetSettings, MqttSettings, Settings
 from edge.stored import control_path
 from tests.fakes.broker import Broker
 from tests.fakes.door import DOOR, Film, film, roster_in, settings_in
@@ -100,6 +100,14 @@ def test_people_who_cannot_be_recognized_are_told_of_at_the_start(
         pass
     told = [vars(record)["values"]["found"] for record in caplog.records if record.getMessage() == "template store"]
     assert [line.partition(":")[0] for line in told] == ["1 of 1 cannot be recognized"]
+
+
+def test_sharing_without_mqtt_is_said_to_share_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = settings_in(tmp_path, fleet=FleetSettings(share=True))
+    with caplog.at_level("WARNING", logger="doorward"), door(settings, Given(camera=Film(film()))) as daemon:
+        daemon.run()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["nothing is shared: set [mqtt] enabled = true, or [fleet] share = false"]
 
 
 @pytest.mark.broker

@@ -177,6 +177,16 @@ def test_a_running_daemon_is_asked_how_it_is_and_its_camera_is_left_alone(tmp_pa
     assert findings["camera"] == Finding("camera", "well", f"folder:{tmp_path / 'none'}: the daemon has it")
 
 
+def test_people_who_wait_to_be_shared_are_counted(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    server = answering(settings, status(people=12, queued=3, unshared=2))
+    try:
+        text = found(settings, "daemon").text
+    finally:
+        server.stop()
+    assert text == "running: camera ok, 12 people, 3 events wait, 2 to be shared, all well"
+
+
 def test_a_daemon_in_trouble_is_a_warning(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     data = to_object(STATE)

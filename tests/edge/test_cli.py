@@ -17,14 +17,17 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from edge import __version__
+from edge import __version__, ask
 from edge.adapters import control
 from edge.cli import _REPORT, main
-from edge.commands import JSON_SCHEMA
+from edge.commands import JSON_SCHEMA, press
 from edge.commands.people_text import lines_of
 from edge.demo.story import PICTURES
-from edge.errors import CameraError, DoorwardError
+from edge.errors import CameraError, DoorwardError, RefusedError, StoreError, error_of
 from edge.settings import Settings
+from edge.store.session import StoreSession
+from edge.store.templates import TemplateStore
+from tests.fakes.door import failing
 
 Captured = pytest.CaptureFixture[str]
 
@@ -165,13 +168,112 @@ def test_an_erasure_is_told_in_a_sentence_with_a_receipt_that_holds(
     assert doorward.run("people", "verify", receipt)[0] == 0
 
 
+def test_what_is_done_is_told_as_done_although_its_snapshot_failed(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doorward.run("enroll", "Barack", picture("obama"))
+    monkeypatch.setattr(TemplateStore, "snapshot", failing(TemplateStore.snapshot))
+    code, out, err = doorward.run("people", "rename", "Barack", "Obama")
+    assert code == 0
+    assert "Obama" in out
+    (line,) = err.splitlines()
+    assert "warning store: it is done, but the store could not be tended; it is the next time" in line
+    assert "the disk is full" in line
+    assert "Obama" in doorward.run("people", "list")[1]
+
+
+@pytest.mark.parametrize("words", [("erase", "--yes", "Barack"), ("undo",), ("rename", "Barack", "Obama")])
+def test_a_read_only_folder_is_the_cause_that_is_told_of_whatever_it_keeps_from(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    doorward.run("enroll", "Barack", picture("obama"))
+
+    def read_only(_: StoreSession, doing: str) -> None:
+        raise StoreError(f"{doing} failed: people.db cannot be written: its disk or directory is read-only")
+
+    monkeypatch.setattr(StoreSession, "require_writable", read_only)
+    code, out, err = doorward.run("people", *words)
+    doing = {"erase": "erasing p_", "undo": "undoing the last enrollment failed", "rename": "renaming p_"}[words[0]]
+    assert (code, out) == (StoreError.exit_code, "")
+    (line,) = err.splitlines()
+    assert line.startswith(f"doorward: {doing}")
+    assert line.endswith("failed: people.db cannot be written: its disk or directory is read-only")
+
+
+def test_commands_that_recognize_nobody_load_no_head_and_make_no_table(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doorward.run("enroll", "Barack", picture("obama"))
+
+    def none(*_: object) -> None:
+        raise AssertionError("a head was loaded")
+
+    monkeypatch.setattr(ask, "head_for", none)
+    for words in (
+        ("list",),
+        ("show", "Barack"),
+        ("rename", "Barack", "Joe"),
+        ("confirm", "Joe"),
+        ("erase", "--yes", "Joe"),
+    ):
+        code, _, err = doorward.run("people", *words)
+        assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        ({"session": "s-1"}, "session s-1"),
+        (
+            {"state": "asking", "person": "p_a", "name": "Ada"},
+            "the door asks whether to take back the enrollment of Ada; --undo again says yes, --cancel no",
+        ),
+        ({"state": "undone", "person": "p_a"}, "took back the enrollment of p_a"),
+        ({"state": "cancelled", "of": "enrollment"}, "the enrollment was given up"),
+        ({"state": "cancelled", "of": "undo"}, "nothing was undone"),
+    ],
+)
+def test_what_came_of_a_press_is_told_in_a_sentence(
+    doorward: Commands, monkeypatch: pytest.MonkeyPatch, answer: dict[str, str], line: str
+) -> None:
+    monkeypatch.setattr(press, "ask", lambda *_, **__: answer)
+    assert doorward.run("press", "--undo") == (0, f"{line}\n", "")
+
+
+def test_a_press_under_a_name_says_whether_it_may_be_taken(doorward: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    def ask_door(_: Settings, __: str, data: dict[str, object], **___: object) -> dict[str, str]:
+        asked.append(data)
+        return {"session": "s-1"}
+
+    monkeypatch.setattr(press, "ask", ask_door)
+    doorward.run("press", "--name", "Ada")
+    doorward.run("press", "--name", "Ada", "--force")
+    assert asked == [{"name": "Ada", "force": False}, {"name": "Ada", "force": True}]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(9, RefusedError), (6, StoreError), (4, CameraError), (1, DoorwardError), (None, DoorwardError)]
+)
+def test_an_answer_s_code_becomes_the_error_that_it_is_of(code: int | None, kind: type[DoorwardError]) -> None:
+    assert error_of(code) is kind
+
+
+def test_what_came_of_an_import_is_told_in_sentences(tmp_path: Path) -> None:
+    answer = {"people": 1, "exemplars": 3, "already_there": 2, "erased": []}
+    assert list(lines_of("import", answer, tmp_path)) == ["took in 1 person and 3 pictures; there already: 2"]
+    left = "left out, as they were erased here: p_a, p_b (`--revive` takes them in)"
+    assert list(lines_of("import", answer | {"erased": ["p_a", "p_b"]}, tmp_path))[1:] == [left]
+
+
 def test_what_an_erasure_left_is_told_by_its_place(tmp_path: Path) -> None:
     places = [
         {"place": "store", "items": 3, "left": 0, "note": ""},
         {"place": "outbox", "items": 1, "left": 2, "note": "disk full"},
     ]
     receipt = {"people": ["p_a", "p_b"], "places": places, "number": 7}
-    assert list(lines_of("erase", {"receipt": receipt}, tmp_path, "Ada")) == [
+    assert list(lines_of("erase", {"name": "Ada", "receipt": receipt}, tmp_path)) == [
         "erased Ada (ids p_a, p_b): 4 things in 2 places; still left: 2 in outbox (disk full)",
         f"receipt: {tmp_path}/000007.json (`doorward people verify {tmp_path}/000007.json`)",
     ]

@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from edge.adapters.capture import CaptureOptions, CaptureState
 from edge.adapters.clock import SystemClock
 from edge.adapters.fake_camera import FakeCamera
-from edge.contract.messages import RecognitionEvent
+from edge.contract.codec import JsonObject
+from edge.contract.messages import RecognitionEvent, Request, Response
+from edge.desk.verbs import Verb
+from edge.desk.work import Work
 from edge.enrollment.pictures import Provenance, exemplar_of
-from edge.errors import CameraError
+from edge.errors import CameraError, LinkError
+from edge.inbox import Acknowledged, Asked
 from edge.recognition.types import Frame
 from edge.recognition.visit import Visit, VisitEvent
 from edge.settings.slices import CameraSettings, EnrollmentSettings
@@ -34,6 +40,7 @@ from tests.fakes.door import (
     settings_in,
     walkup,
 )
+from tests.fakes.templates import picture
 from tests.fakes.world import wait_until
 
 FAST = CaptureOptions(queue=20, first_delay_s=0.01, longest_delay_s=0.01, give_up_after=3)
@@ -331,6 +338,98 @@ def test_a_sponsor_who_has_stood_there_for_long_may_still_vouch(tmp_path: Path) 
         assert states_of(door)[0] == "looking"
 
 
+def test_a_visit_of_which_an_event_is_rejected_goes_on_as_a_stranger_s_and_vouches_for_nobody(tmp_path: Path) -> None:
+    policy = EnrollmentSettings(policy="sponsor", sponsor_within_s=30.0)
+    pictures = [walkup("obama")[NEAR + number % 4] for number in range(round(6 * PER_S))]
+    frames = [Frame(pixels, BEGIN_S + number / PER_S, number) for number, pixels in enumerate(pictures)]
+    with door_in(settings_in(tmp_path, enrollment=policy), Film(frames)) as door:
+        enroll(door, "obama")
+        rejected = len(frames) // 2
+
+        def see(frame: Frame, _visits: tuple[Visit, ...], _events: list[VisitEvent]) -> None:
+            if frame.number == rejected:
+                told = str(door.events()[0].event).upper()
+                door.ask("event_reject", b'{"data": {"event": "%s"}}' % told.encode())
+            elif frame.number == rejected + 4:
+                door.press()
+
+        door.on_frame = see
+        door.daemon.run()
+        (response,) = door.responses("event_reject")
+        assert response.error is None, response.error
+        outcomes = [event.outcome for event in door.events()]
+        assert (outcomes[0], outcomes[-2:]) == ("known", ["stranger", "stranger"])
+        assert {event.visit for event in door.events()} == {door.events()[0].visit}
+        assert [(step.state, step.reason) for step in door.enrollments()] == [("refused", "not_allowed")]
+
+
+def test_a_long_request_is_worked_at_between_frames_and_others_are_answered_meanwhile(tmp_path: Path) -> None:
+    seen: list[int] = []
+    with door_in(settings_in(tmp_path), Film(film("biden"))) as door:
+
+        def work(_: JsonObject) -> Work[dict[str, Any]]:
+            for number in range(5):
+                seen.append(len(frames))
+                yield f"{number} of 5"
+            return {"worked": True}
+
+        frames: list[int] = []
+        progress: list[str] = []
+        answers: list[Response] = []
+        door.desk.verbs["work"] = Verb(work)
+        door.on_frame = lambda frame, _visits, _events: frames.append(frame.number)
+        request = Request(verb="work", data={})
+        door.inbox.put(Asked(request, answers.append, local=True, progress=progress.append))
+        door.ask("status")
+        door.daemon.run()
+        assert [answer.data for answer in answers] == [{"worked": True}]
+        assert progress == [f"{number} of 5" for number in range(5)]
+        assert len(set(seen)) >= 3, "frames came in between"
+        assert len(door.responses("status")) == 1
+
+
+def test_a_long_request_that_the_door_s_end_cuts_short_is_told_so(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    def endless(_: JsonObject) -> Work[dict[str, Any]]:
+        try:
+            while True:
+                yield None
+        finally:
+            closed.append(True)
+
+    with door_in(settings_in(tmp_path), Film(film()[:5])) as door:
+        answers: list[Response] = []
+        door.desk.verbs["work"] = Verb(endless)
+        door.inbox.put(Asked(Request(verb="work", data={}), answers.append, local=True))
+        door.daemon.run()
+        (answer,) = answers
+        assert answer.error == "work was cut short, since the door stops; what is done so far stays: ask again later"
+        assert answer.code == LinkError.exit_code
+        assert closed == [True]
+
+
+def test_a_snapshot_waits_for_the_end_of_a_long_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tended: list[bool] = []
+    with door_in(settings_in(tmp_path), Film(film())) as door:
+        working = [True]
+        monkeypatch.setattr(door.roster, "tend", lambda: tended.append(working[0]))
+
+        def work(_: JsonObject) -> Work[dict[str, Any]]:
+            for seed in range(6):
+                door.roster.enroll(None, [picture(seed)], 1.8e9, verified=False)
+                yield None
+            working[0] = False
+            return {}
+
+        door.desk.verbs["work"] = Verb(work)
+        answers: list[Response] = []
+        door.inbox.put(Asked(Request(verb="work", data={}), answers.append, local=True))
+        door.daemon.run()
+        assert tended[0]  # that of the start, which is due
+        assert set(tended[1:]) == {False}
+
+
 def test_without_a_sponsor_a_press_is_refused(tmp_path: Path) -> None:
     policy = EnrollmentSettings(policy="sponsor", sponsor_within_s=5.0)
     with door_in(settings_in(tmp_path, enrollment=policy), Film(film())) as door:
@@ -354,3 +453,11 @@ def test_no_name_and_no_embedding_gets_into_the_log(tmp_path: Path, caplog: pyte
 
 def broken_camera() -> FakeCamera:
     return FakeCamera([CameraError("camera fake: gone; plug it in")] * 1000, SystemClock())
+
+
+def test_a_late_answer_of_a_trainer_is_taken_off_the_broker_by_a_door_that_shares_nothing(tmp_path: Path) -> None:
+    done: list[str] = []
+    with door_in(settings_in(tmp_path), Film(film())) as door:
+        door.inbox.put(Acknowledged((uuid4(),), lambda: done.append("done")))
+        door.daemon.run()
+    assert done == ["done"]

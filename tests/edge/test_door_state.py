@@ -35,7 +35,10 @@ class Door:
         fixed = Fixed("front", "1.2.3", "ab" * 32, "fake 1.0")
         capture: Any = self.capture
         roster: Any = self.roster
-        self.teller = StateTeller(fixed, capture, roster, lambda: self.queue, self.sent.append, self.clock)
+        self.unshared: int | None = None
+        self.teller = StateTeller(
+            fixed, capture, roster, lambda: self.queue, self.sent.append, self.clock, lambda: self.unshared
+        )
 
     def pass_(self, seconds: float, step_s: float = 0.125) -> list[DoorState]:
         """What is sent in so many seconds of a loop that asks again and again."""
@@ -60,6 +63,14 @@ def test_the_first_state_is_told_at_once_and_says_everything(door: Door) -> None
     assert (state.embedder_sha256, state.camera, state.people) == ("ab" * 32, "ok", 1)
     assert (state.queued, state.dropped, state.last_frame_age_s, state.clock_set) == (3, 1, None, True)
     assert state.degraded == ()
+    assert state.unshared is None
+
+
+def test_how_many_wait_to_be_shared_is_told(door: Door) -> None:
+    door.unshared = 2
+    assert [state.unshared for state in door.pass_(2.0)] == [2]
+    door.unshared = 0
+    assert [state.unshared for state in door.pass_(2.0)] == [0]
 
 
 def test_without_a_change_it_is_told_once_a_minute_with_the_age_of_the_last_frame(door: Door) -> None:

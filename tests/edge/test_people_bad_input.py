@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
-from edge.commands import people as people_command
 from edge.demo.story import PICTURES
 from edge.errors import RefusedError, SettingsError, StoreError
 from edge.store import archive_format
 from edge.store.archive import export_people
-from edge.store.archive_format import ScryptCost
+from edge.store.archive_format import LARGEST_ARCHIVE, ScryptCost
 from edge.store.keys import KeyPlace, obtain_device_key
 from edge.store.templates import TemplateStore
 from tests.fakes.templates import NOW, everything, memory_folder, outlines, picture, pictures
@@ -226,7 +225,7 @@ def test_an_archive_that_is_cut_off_or_foreign_is_refused_by_its_own_name(
 ) -> None:
     file = archive(door)
     file.write_bytes(spoil(file.read_bytes()))
-    assert door.refused(REFUSED, *door.import_words(file)).startswith(f"{file}: {words}")
+    assert door.refused(STORE, *door.import_words(file)).startswith(f"{file}: {words}")
 
 
 def test_a_whole_archive_is_taken_in_and_a_wrong_passphrase_is_told(door: Door) -> None:
@@ -251,16 +250,37 @@ def test_an_archive_that_asks_for_absurd_memory_or_work_is_refused_before_either
     monkeypatch.setattr(archive_format, "Scrypt", spent)
     file = door.folder / "export"
     file.write_bytes(header(cost))
-    line = door.refused(REFUSED, *door.import_words(file))
+    line = door.refused(STORE, *door.import_words(file))
     assert line == f"{file}: its key derivation {cost} is not one that is accepted"
 
 
-def test_an_archive_without_end_is_refused_and_not_read_into_memory(
-    door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(people_command, "_LARGEST_ARCHIVE", 1 << 20)
+def test_an_archive_that_is_larger_than_any_is_refused_by_its_size(door: Door) -> None:
+    file = door.folder / "export"
+    try:
+        with file.open("wb") as sparse:
+            sparse.truncate(LARGEST_ARCHIVE + 1)
+        code, _, errors = door.run(*door.import_words(file))
+    finally:
+        file.unlink()
+    assert code == STORE
+    assert one_line(errors) == f"{file}: larger than 1024 MiB, so no export that can be taken in"
+
+
+def test_a_source_without_end_is_no_archive_and_not_read_into_memory(door: Door) -> None:
     line = door.refused(STORE, *door.import_words(Path("/dev/zero")))
-    assert line == "/dev/zero: larger than 1 MiB, so no export that can be taken in"
+    assert line == "/dev/zero: not an export of people, or only its beginning"
+
+
+def test_an_archive_from_a_pipe_is_told_the_way_out(door: Door) -> None:
+    content = archive(door).read_bytes()
+    read, write = os.pipe()
+    os.write(write, content)
+    os.close(write)
+    try:
+        line = door.refused(STORE, *door.import_words(Path(f"/dev/fd/{read}")))
+    finally:
+        os.close(read)
+    assert line == f"/dev/fd/{read}: a pipe, and an export is read twice: save it as a file first"
 
 
 @pytest.mark.parametrize(
@@ -279,7 +299,23 @@ def test_an_export_never_overwrites_and_needs_a_passphrase_of_some_length(door: 
     assert "is there already" in door.refused(STORE, *words)
     door.phrase.write_text("short\n", "utf-8")
     words = ("people", "export", door.folder / "new", "--passphrase-file", door.phrase)
-    assert "at least 10 characters" in door.refused(STORE, *words)
+    assert "at least 10 characters" in door.refused(REFUSED, *words)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda file: file.unlink(), "no passphrase can be read: No such file or directory"),
+        (lambda file: file.write_bytes(b""), "holds no passphrase; its first line must be one, as UTF-8"),
+        (lambda file: file.write_bytes(b"\xff\xfe"), "holds no passphrase; its first line must be one, as UTF-8"),
+    ],
+)
+def test_a_file_without_a_passphrase_is_told_with_what_is_wrong(
+    door: Door, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(door.phrase)
+    export = ("people", "export", door.folder / "new", "--passphrase-file", door.phrase)
+    assert door.refused(STORE, *export) == f"{door.phrase}: {words}"
 
 
 def newer_schema(door: Door) -> None:
@@ -382,7 +418,7 @@ def test_a_user_sees_one_line_and_the_code_and_no_trace_of_calls(door: Door) -> 
     cases: list[tuple[int, tuple[str | Path, ...]]] = [
         (REFUSED, ("people", "rename", "Anna", "a\x1b[31mb")),
         (REFUSED, ("people", "show", "Carl")),
-        (REFUSED, door.import_words(file)),
+        (STORE, door.import_words(file)),
     ]
     for code, words in cases:
         assert process(door, *words) == code

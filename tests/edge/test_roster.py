@@ -14,6 +14,8 @@ from edge.recognition.scoring import CentredCosine
 from edge.recognition.types import Embedding
 from edge.roster import Roster, unusable
 from edge.store.templates import TemplateStore
+from edge.store.transfer import take_out
+from edge.store.types import StoredPeople
 from tests.fakes.door import failing
 from tests.fakes.templates import EMBEDDER, NOW, open_store, outline, picture, pictures, unit
 
@@ -23,8 +25,7 @@ OTHER_EMBEDDER = "d" * 64
 
 def roster_of(store: TemplateStore, embedder: str = EMBEDDER) -> Roster:
     head = CentredCosine(embedder, np.zeros(DIM, np.float32), np.asarray(np.eye(DIM) / DIM, np.float32))
-    people = store.load()
-    return Roster(store, people, ActiveModel.of(head, people.gallery(embedder), 0.01, "test"))
+    return Roster(store, store.load(), lambda people: ActiveModel.of(head, people.gallery(embedder), 0.01, "test"))
 
 
 def rows(roster: Roster) -> dict[str, bytes]:
@@ -201,3 +202,57 @@ def test_who_was_seen_is_written_when_the_store_is_tended(tmp_path: Path) -> Non
         assert not roster.changed
         assert store.load().people[anna.id].seen_s == NOW + 60
         assert list((tmp_path / "snapshots").glob("templates-*"))
+
+
+def no_model(_: StoredPeople) -> ActiveModel:
+    raise AssertionError("nobody is to be recognized, so no table is to be made")
+
+
+def test_a_table_that_nobody_asks_for_is_never_made_and_one_that_is_is_of_those_who_are_there_then(
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path) as store:
+        roster = Roster(store, store.load(), no_model)
+        anna = roster.enroll("Anna", pictures(1), NOW, verified=True)
+        bea = roster.enroll("Bea", pictures(2), NOW, verified=True)
+        roster.rename(anna.id, "Ann")
+        roster.deny(bea.id, [picture(9)], [], "event-1")
+        roster.undo(NOW)
+        assert list(roster.people) == [anna.id]
+    with open_store(tmp_path) as store:
+        late, soon = roster_of(store), roster_of(store)
+        soon.ready()
+        for roster in (late, soon):
+            roster._people = dict(store.load().people)
+        assert rows(late) == rows(soon)
+        assert late.model.threshold == soon.model.threshold
+
+
+def test_an_erasure_that_the_disk_does_not_take_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(tmp_path) as store:
+        roster = roster_of(store)
+        anna = roster.enroll("Anna", pictures(1), NOW, verified=True)
+        roster.tend()
+        model, generation = roster.ready(), roster.generation
+        monkeypatch.setattr(store, "erase", failing(store.erase))
+        with pytest.raises(StoreError, match="the disk is full"):
+            roster.erase(anna.id, NOW)
+        assert (roster.changed, roster.generation, roster.model) == (False, generation, model)
+
+
+def test_people_who_are_taken_in_together_score_as_those_who_came_one_by_one(tmp_path: Path) -> None:
+    with open_store(tmp_path / "a") as a, open_store(tmp_path / "b") as b:
+        one_by_one, together = roster_of(a), roster_of(b)
+        for roster in (one_by_one, together):
+            roster.ready()
+        for seed in range(1, 9):
+            one_by_one.enroll(None, pictures(seed, seed + 100), NOW, verified=False)
+        denied = next(iter(one_by_one.people))
+        one_by_one.deny(denied, [picture(50)], [], "event-1")
+        records = list(take_out(a, []))
+        assert together.take_in(records[:3], revive=False).people == 3
+        assert together.take_in(records, revive=False).people == 5
+        assert rows(together) == rows(one_by_one)
+        assert together.model.threshold == one_by_one.model.threshold
+        assert together.model.gallery.denials.keys() == {denied}
+        assert list(together.people) == list(one_by_one.people)

@@ -21,7 +21,7 @@ from edge.adapters.panel import SilentPanel
 from edge.adapters.post import MqttPost
 from edge.adapters.requests import NetworkRequests
 from edge.adapters.walkup import Walkup, WalkupCamera, in_turn
-from edge.compose import active_model, face_finder, head_for, recognizer
+from edge.compose import face_finder, head_for, model_over, recognizer
 from edge.contract.messages import DoorState, Enrollment, RecognitionEvent, Response
 from edge.contract.topics import Topics
 from edge.daemon import Command, Daemon, Observer, ignore
@@ -198,8 +198,9 @@ def settings_in(folder: Path, **slices: object) -> Settings:
 def roster_in(settings: Settings) -> Iterator[Roster]:
     """The people of a door, as the daemon opens them."""
     with open_store(settings.store) as store:
-        people, head = store.load(), head_for(settings.recognition)
-        yield Roster(store, people, active_model(settings.recognition, head, people.gallery(head.embedder_id)))
+        roster = Roster(store, store.load(), model_over(settings.recognition, head_for(settings.recognition)))
+        roster.ready()
+        yield roster
 
 
 @contextmanager

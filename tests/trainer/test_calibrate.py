@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.fakes.simulated import TRUE, people
-from trainer.calibrate import with_fpir_scale
+from trainer.calibrate import public_scale, with_fpir_scale
 from trainer.dealt import deal, find_all
 from trainer.distill import HeadParameters
 
@@ -51,3 +51,15 @@ def test_nobody_is_lost_for_the_sake_of_strangers_whom_the_head_in_use_names_as_
     strict, as_lax = (with_fpir_scale(blurred, head, those, TARGET, 20) for head in (STRICT, lax))
     assert as_lax.fpir_scale < strict.fpir_scale
     assert realised(as_lax, seed=9) < 2 * realised(replace(blurred, fpir_scale=0.3), seed=9)
+
+
+def test_a_factory_head_is_scaled_by_strangers_who_are_nobody_of_its_own() -> None:
+    those = [person.trial() for person in people(60, seed=8)]
+    public = [replace(person.trial(), shots=()) for person in people(200, seed=11)]
+    named = {}
+    for name, head in (("true", TRUE), ("alike", THINKS_PEOPLE_MORE_ALIKE)):
+        scaled = public_scale(head, those, public, TARGET, 20)
+        found = find_all(scaled.head(), those, public, deal(60, 20, 1), TARGET).strangers
+        named[name] = (scaled.fpir_scale, float(found.named[found.person < 0].mean()) / TARGET)
+    assert named["alike"][0] > named["true"][0]
+    assert all(realised <= 1.25 for _, realised in named.values())

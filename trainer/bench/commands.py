@@ -14,7 +14,6 @@ from trainer.bench.challengers import run_challengers
 from trainer.bench.enroll import run_enroll
 from trainer.bench.fleet_size import run_fleet_size
 from trainer.bench.forgetting import run_forgetting
-from trainer.bench.incremental import run_incremental
 from trainer.bench.openset import run_openset
 from trainer.bench.pairs import run_pairs
 from trainer.bench.peers import run_peers
@@ -116,7 +115,14 @@ def _add_incremental(names: Any) -> None:
     parser = names.add_parser("incremental", help="people added and erased, up to a million: exact, and cheap")
     parser.add_argument("--people", type=int, default=1_000_000, metavar="N", help="of the largest simulated fleet")
     add_output_options(parser)
-    parser.set_defaults(run=run_incremental)
+    parser.set_defaults(run=_incremental)
+
+
+def _incremental(arguments: argparse.Namespace) -> int:
+    """Loaded when it is asked for: it needs the fleet's store, and that SQLAlchemy."""
+    from trainer.bench.incremental import run_incremental
+
+    return run_incremental(arguments)
 
 
 def _add(names: Any, name: str, what: str) -> argparse.ArgumentParser:

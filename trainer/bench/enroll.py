@@ -43,7 +43,8 @@ class Effort:
     """How much is measured; None for all that the lists have.
 
     people: of each of so many sessions. probes: of each person. strangers: of each list. part: people of the small
-    tables. visitors: timed one by one. sizes, repeats: of the synthetic tables.
+    tables. visitors: timed one by one. sizes, repeats: of the synthetic tables. houses: people of doors that are asked
+    while they recognize. requests: of each kind.
     """
 
     sessions: int | None
@@ -54,10 +55,23 @@ class Effort:
     visitors: int | None
     sizes: tuple[int, ...]
     repeats: int
+    houses: tuple[int, ...]
+    requests: int
 
 
-FULL = Effort(None, None, None, None, part=20, visitors=None, sizes=(10, 100, 1000, 10_000), repeats=20)
-QUICK = Effort(3, 4, 3, 40, part=5, visitors=4, sizes=(10, 100), repeats=3)
+FULL = Effort(
+    sessions=None,
+    people=None,
+    probes=None,
+    strangers=None,
+    part=20,
+    visitors=None,
+    sizes=(10, 100, 1000, 10_000),
+    repeats=20,
+    houses=(10, 100, 1000),
+    requests=100,
+)
+QUICK = Effort(3, 4, 3, 40, part=5, visitors=4, sizes=(10, 100), repeats=3, houses=(10,), requests=5)
 
 
 def run_enroll(arguments: argparse.Namespace) -> int:
@@ -72,7 +86,8 @@ def run_enroll(arguments: argparse.Namespace) -> int:
     album = Album(people, faces)
     strangers = {name: [faces.get(path) for path in paths] for name, paths in lists.items()}
     rows = [row for name, head in heads.items() for row in _head_rows(name, head, album, strangers, effort, arguments)]
-    times = time_a_door(data, people[: effort.visitors], arguments.models, effort.sizes, effort.repeats)
+    houses = (effort.houses, effort.requests)
+    times = time_a_door(data, people[: effort.visitors], arguments.models, effort.sizes, effort.repeats, *houses)
     rows += [*times.rows(), *_faceless(album, strangers)]
     settings: dict[str, Cell] = {
         "data": str(arguments.data),

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from trainer.bench.data import Enrollee, FaceData
 from trainer.metrics import wilson_interval
 
 ENROLLED, INTO_TABLE, NAMED = "last shot to recognized", "one more person", "recognized on the next frame"
+ASKED = "request answered while recognizing"
 TOTAL, SUM = "total", "sum"
 MS, CPU_MS = "ms", "cpu_ms"
 _SHOTS = 3
@@ -37,9 +38,10 @@ class DoorTimes:
     recognized: Sequence[bool]
     refused: int
     tables: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
+    requests: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     def rows(self) -> Iterator[Row]:
-        """One for each clock, step and table; then the share of visitors who were recognized."""
+        """One for each clock, step and table, and for each kind of request; then the share of visitors recognized."""
         for clock, steps in self.steps.items():
             for step, times in steps.items():
                 yield {"measure": ENROLLED, "step": step, "clock": clock, "unit": "ms", **spread(times)}
@@ -49,25 +51,38 @@ class DoorTimes:
                 for step, times in steps.items():
                     yield {**into, "step": step, **spread(times)}
                 yield {**into, "step": SUM, **spread(_sums(steps))}
+        for people, kinds in self.requests.items():
+            for kind, times in kinds.items():
+                asked: Row = {"measure": ASKED, "people": int(people), "step": kind, "clock": MS, "unit": "ms"}
+                yield {**asked, **spread(times), "p99": _p99(times), "max": max(times)}
         low, high = wilson_interval(sum(self.recognized), len(self.recognized))
         share = {"n": len(self.recognized), "value": sum(self.recognized) / len(self.recognized)}
         yield {"measure": NAMED, "unit": "share", **share, "low": low, "high": high, "failed": self.refused}
 
     def summary(self) -> dict[str, float]:
-        """The time that somebody waits, and what the last table costs over the first."""
+        """The time that somebody waits, what the last table costs over the first, and how the largest house answers."""
         sizes = sorted(self.tables, key=int)
         found = {}
         for end, clock in (("", MS), ("_cpu", CPU_MS)):
             found[f"enroll_to_recognized{end}_ms"] = float(np.median(self.steps[clock][TOTAL]))
             first, last = (float(np.median(_sums(self.tables[size][clock]))) for size in (sizes[0], sizes[-1]))
             found[f"person_{sizes[-1]}_over_person_{sizes[0]}{end}"] = last / first
+        if self.requests:
+            largest = self.requests[max(self.requests, key=int)]
+            found["request_ms_p99"] = _p99([each for times in largest.values() for each in times])
         return found
 
 
 def time_a_door(
-    data: FaceData, visitors: Sequence[Enrollee], models: Path, sizes: Sequence[int], repeats: int
+    data: FaceData,
+    visitors: Sequence[Enrollee],
+    models: Path,
+    sizes: Sequence[int],
+    repeats: int,
+    houses: Sequence[int] = (),
+    requests: int = 0,
 ) -> DoorTimes:
-    """Have a door enroll these people, and synthetic ones into tables of these sizes.
+    """Have a door enroll these people, and synthetic ones into tables of these sizes, and ask houses of these many.
 
     Raises:
         DoorwardError: it failed, or none of the visitors could be enrolled.
@@ -83,6 +98,8 @@ def time_a_door(
         "sizes": list(sizes),
         "repeats": repeats,
         "models": str(models.resolve()),
+        "houses": list(houses),
+        "requests": requests,
     }
     with tempfile.TemporaryDirectory(prefix="doorward-plan-") as folder:
         file = Path(folder) / "plan.json"
@@ -111,6 +128,10 @@ def _run(command: list[str]) -> dict[str, Any]:
         answer.seek(0)
         found: dict[str, Any] = json.load(answer)
     return found
+
+
+def _p99(times: Sequence[float]) -> float:
+    return float(np.quantile(times, 0.99))
 
 
 def _sums(steps: Mapping[str, Sequence[float]]) -> list[float]:

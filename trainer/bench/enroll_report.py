@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edge.contract.bench import Cell, Row
-from trainer.bench.enroll_door import ENROLLED, INTO_TABLE, MS, NAMED, SUM, TOTAL
+from trainer.bench.enroll_door import ASKED, ENROLLED, INTO_TABLE, MS, NAMED, SUM, TOTAL
 from trainer.bench.heads import HEADS, LEARNED
 from trainer.bench.plots import Axes, Series, line_chart, stacked_bar
 
@@ -18,7 +18,7 @@ _ENDS = dict(zip(HEADS, ("_raw", "_centred", ""), strict=True))
 # In the order that they are told in.
 _MEASURES = (
     *("rank1 old", "rank1 new", "rank1 all new", "named old", "others changed", "fnir", "fpir realised/target"),
-    *(ENROLLED, NAMED, INTO_TABLE, *(f"no face in {kind}" for kind in ("shots", "probes", "strangers"))),
+    *(ENROLLED, NAMED, INTO_TABLE, ASKED, *(f"no face in {kind}" for kind in ("shots", "probes", "strangers"))),
 )
 NOTES = (
     "Each picture once through the door's own line: the face nearest the centre, whatever its quality; int8 embedder.",
@@ -35,6 +35,8 @@ NOTES = (
     "Figures for one number of shots are of 3. A picture without a face misses, and names nobody.",
     "last shot to recognized: 640x480 frames, one thread; commit with fsync in the folder for temporary files.",
     "threshold: what enrolling took beyond commit and row.",
+    "night views: of the last shot; those of the others are made as each is taken.",
+    "request answered while recognizing: a whole door, 30 frames a second, asked over its own socket; p99 in the rows.",
     "one more person: synthetic people, into a table that then has so many; score: a search of it.",
     "cpu_ms: time that the process computed, which other programs hardly change.",
     "The persons are public figures who probably sit in the embedders' training sets too: the figures are optimistic.",

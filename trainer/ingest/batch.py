@@ -12,6 +12,7 @@ from uuid import UUID
 from edge.contract.fleet import FleetAck, PersonErased, PersonReport
 from edge.contract.messages import DoorState, EventAck, RecognitionEvent
 from edge.contract.topics import Topics
+from edge.contract.update import UpdateState
 from edge.errors import MessageError, StoreError
 from edge.log import get_logger
 from trainer.ingest.reading import Item
@@ -85,15 +86,17 @@ def _write(store: FleetStore, items: Sequence[Item]) -> list[Item]:
 
 
 def _in_order(items: Sequence[Item]) -> list[Item]:
-    """By person, so that two workers take their locks in one order; of a door's states the newest alone counts."""
+    """By person and door, so that two workers take their locks in one order; of a door's states the newest alone.
+
+    Of what it says of updates each word counts: that it went back is over in a moment.
+    """
     newest = {item.door: item for item in items if isinstance(item.message, DoorState)}
-    return sorted(
-        (item for item in items if not isinstance(item.message, DoorState) or newest[item.door] is item), key=_person
-    )
+    counting = (item for item in items if not isinstance(item.message, DoorState) or newest[item.door] is item)
+    return sorted(counting, key=_place)
 
 
-def _person(item: Item) -> str:
-    return item.message.person if isinstance(item.message, PersonReport | PersonErased) else ""
+def _place(item: Item) -> tuple[str, str]:
+    return (item.message.person if isinstance(item.message, PersonReport | PersonErased) else "", item.door)
 
 
 def _put(writer: Writer, item: Item) -> Item:
@@ -102,6 +105,8 @@ def _put(writer: Writer, item: Item) -> Item:
         writer.event(message)
     elif isinstance(message, DoorState):
         writer.state(message)
+    elif isinstance(message, UpdateState):
+        writer.update_state(message)
     elif isinstance(message, PersonErased):
         writer.erased(message)
     elif isinstance(message, PersonReport):

@@ -98,9 +98,14 @@ class Chores:
 
 
 def chores_of(
-    store: FleetStore, retention_days: int, refreshes: Refreshes, alive: Callable[[], bool], wall_s: Callable[[], float]
+    store: FleetStore,
+    retention_days: int,
+    refreshes: Refreshes,
+    alive: Callable[[], bool],
+    wall_s: Callable[[], float],
+    more: Sequence[Chore] = (),
 ) -> Chores:
-    """The usual ones. retention_days: 0 keeps events for ever."""
+    """The usual ones, and more. retention_days: 0 keeps events for ever."""
 
     def forget() -> None:
         count = store.forget_events(wall_s() - retention_days * _DAY_S) if retention_days else 0
@@ -115,6 +120,7 @@ def chores_of(
             Chore("deleting old events", _FORGET_EVERY_S, forget),
             Chore("tidying the store", _TIDY_EVERY_S, tidy),
             Chore("looking for a due refresh", _LOOK_EVERY_S, refreshes.look),
+            *more,
         ),
         alive,
     )

@@ -13,16 +13,18 @@ from edge.adapters.mqtt_settings import Subscription
 from edge.contract.fleet import PersonErased, PersonReport
 from edge.contract.messages import DoorState, Message, RecognitionEvent
 from edge.contract.topics import Topics
+from edge.contract.update import UpdateState
 from edge.errors import MessageError
 from edge.ports import Incoming
 from trainer.store.records import Poison
 
-Kind = Literal["event", "fleet_person", "fleet_erased", "state"]
-Known = RecognitionEvent | PersonReport | PersonErased | DoorState
+Kind = Literal["event", "fleet_person", "fleet_erased", "state", "update_state"]
+Known = RecognitionEvent | PersonReport | PersonErased | DoorState | UpdateState
 
 HEAD_BYTES = 4096
 # The key that holds the id by which a message is acknowledged.
 _ID_KEY: Mapping[str, str] = {"event": "event", "fleet_person": "report", "fleet_erased": "report"}
+_STATES: tuple[Kind, ...] = ("state", "update_state")  # retained, of which the newest alone counts
 _FAR = 65_536  # how far into a message that is none its id is looked for
 
 
@@ -51,7 +53,7 @@ class Item:
 def subscriptions(topics: Topics, group: str) -> tuple[Subscription, ...]:
     """What a worker listens to. States are for every worker, since retained messages do not come to a shared one."""
     shared = (Subscription(f"$share/{group}/{topics.filter(kind)}") for kind in _ID_KEY)
-    return (*shared, Subscription(topics.filter("state"), retained=True))
+    return (*shared, *(Subscription(topics.filter(kind), retained=True) for kind in _STATES))
 
 
 def read(topics: Topics, incoming: Incoming) -> Item | None:
@@ -59,7 +61,7 @@ def read(topics: Topics, incoming: Incoming) -> Item | None:
     place = topics.read(incoming.topic)
     if place is None:
         return _of_nowhere(topics, incoming)
-    if place.topic.name not in (*_ID_KEY, "state"):
+    if place.topic.name not in (*_ID_KEY, *_STATES):
         return None
     kind, door = cast("Kind", place.topic.name), place.door
     item = Item(incoming, kind, door, _find_id(kind, incoming.payload), None)
@@ -85,7 +87,7 @@ def _of_nowhere(topics: Topics, incoming: Incoming) -> Item | None:
 def _id_of(message: Known) -> UUID | None:
     if isinstance(message, RecognitionEvent):
         return message.event
-    return None if isinstance(message, DoorState) else message.report
+    return None if isinstance(message, DoorState | UpdateState) else message.report
 
 
 def _find_id(kind: Kind, payload: bytes) -> UUID | None:

@@ -16,6 +16,7 @@ from trainer.ingest.intake import Intake
 from trainer.ingest.notify import notify, watchdog_s
 from trainer.ingest.reading import subscriptions
 from trainer.ingest.worker import Worker, WorkerRules
+from trainer.releases.attach import ReleaseUpkeep
 from trainer.schedule import Schedule
 from trainer.settings import MqttSettings, TrainerSettings
 from trainer.store.open import open_fleet_store
@@ -38,12 +39,15 @@ def run_ingest(settings: TrainerSettings, worker: str = "") -> None:
         link = MqttLink(link_settings(settings.mqtt, worker), subscriptions(topics, settings.mqtt.group))
         refreshes = Refreshes(store, Schedule.parse(settings.refresh.schedule), refresh_command(settings.source))
         stack.callback(refreshes.close)
+        upkeep = ReleaseUpkeep(settings, store, link_settings(settings.mqtt, worker))
+        stack.callback(upkeep.close)
         chores = chores_of(
             store,
             settings.events.retention_days,
             refreshes,
             lambda: time.monotonic() - link.heartbeat_s < _LINK_ALIVE_S,
             time.time,
+            upkeep.chores(),
         )
         intake = Intake()
         rules = WorkerRules(

@@ -28,7 +28,7 @@ def read_status(connection: Connection, store: str, key_id: str) -> Status:
         store=store,
         schema=str(revision_of(connection)),
         key_id=key_id,
-        doors=tuple(_door(row) for row in connection.execute(select(doors).order_by(doors.c.id))),
+        doors=tuple(read_doors(connection)),
         embedders=_embedders(connection),
         erased=_count(connection, gone),
         events=_count(connection, event_quality),
@@ -36,6 +36,11 @@ def read_status(connection: Connection, store: str, key_id: str) -> Status:
         last_refresh=next(iter(read_refreshes(connection, 1)), None),
         remains=connection.scalar(select(meta.c.name).where(meta.c.name == "remains")) is not None,
     )
+
+
+def read_doors(connection: Connection) -> list[Door]:
+    """Every door that was ever heard of, by name."""
+    return [_door(row) for row in connection.execute(select(doors).order_by(doors.c.id))]
 
 
 def read_refreshes(connection: Connection, limit: int) -> list[Refresh]:

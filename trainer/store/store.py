@@ -21,6 +21,8 @@ from trainer.store.engine import make_engine, parse_url, reading, scrub, shown, 
 from trainer.store.people import after, open_people
 from trainer.store.problems import explaining
 from trainer.store.records import FleetPerson, Pooling, Refresh, SetAside, Status
+from trainer.store.release_records import Release
+from trainer.store.releases import Releases
 from trainer.store.schema import prepare
 from trainer.store.status import read_refreshes, read_status
 from trainer.store.sums import Progress, pool_new, read_pooled, start_over
@@ -193,6 +195,25 @@ class FleetStore:
         """
         with explaining(self.name, "reading the refreshes"), reading(self._engine) as connection:
             return read_refreshes(connection, limit)
+
+    @contextlib.contextmanager
+    def reading_releases(self) -> Iterator[Releases]:
+        """Releases, their doors and what those said, at one moment.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        with explaining(self.name, "reading the releases"), reading(self._engine) as connection:
+            yield Releases(connection, self._clock())
+
+    def releases(self) -> list[Release]:
+        """What was signed, the newest first.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        with self.reading_releases() as found:
+            return found.all()
 
     def status(self) -> Status:
         """What is there.

@@ -186,7 +186,6 @@ releases = Table(
     Column("counter", BigInteger, nullable=False, unique=True),
     Column("compatible", _HASH, nullable=False),
     Column("description", Text, nullable=False),
-    Column("head", _ID, nullable=False),
     Column("status", String(32), nullable=False),
     Column("signed_s", Double, nullable=False),
     Column("published_s", Double),

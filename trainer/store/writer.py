@@ -14,11 +14,13 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, selec
 
 from edge.contract.fleet import PersonErased, PersonReport
 from edge.contract.messages import DoorState, RecognitionEvent
+from edge.contract.update import UpdateState
 from edge.errors import MessageError
 from trainer.store.engine import insert_new, lock, upsert
 from trainer.store.packing import dimensions_of, pack
 from trainer.store.people import delete_person, named, open_people, plain_text, put_person
 from trainer.store.records import Erased, Poison, Refresh, Reported
+from trainer.store.releases import Releases
 from trainer.store.sums import Departures
 from trainer.store.tables import (
     EVERY_DOOR,
@@ -49,6 +51,7 @@ class Writer:
         self._departures = Departures()
         self._seen: set[str] = set()
         self.erases = False
+        self.releases = Releases(connection, at_s)
 
     def person(self, report: PersonReport) -> Reported:
         """Put a report in the place of what was known; one that came before, or is older, changes nothing.
@@ -139,6 +142,11 @@ class Writer:
             "degraded": json.dumps(state.degraded),
         }
         self._connection.execute(update(doors).where(doors.c.id == state.door).values(**values))
+
+    def update_state(self, state: UpdateState) -> None:
+        """Keep how far a door is with releases."""
+        self._meet(state.door)
+        self.releases.said(state)
 
     def set_aside(self, poison: Poison) -> bool:
         """Keep a message that cannot be used; of one that came before, how often: False then."""

@@ -8,19 +8,21 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from edge.adapters.control import ControlServer, ask_daemon, parse_local
+from edge.adapters.control import MAX_BYTES, ControlServer, ask_daemon, parse_local
 from edge.contract.messages import Request, Response
 from edge.errors import LinkError, MessageError, RefusedError, StoreError
 from edge.inbox import Asked
 from tests.fakes.world import wait_until
 
 ECHO = Request(verb="echo", data={"words": "grüß"})
+PERHAPS = "it may still do what was asked: look with `doorward people list` before you ask again"
 
 
 def echo(asked: Asked) -> bool:
@@ -158,7 +160,7 @@ def test_what_is_no_request_is_answered_with_what_is_wrong(path: Path, line: byt
 
 def test_an_answer_that_is_too_large_to_send_is_answered_with_that(path: Path) -> None:
     def ask(asked: Asked) -> bool:
-        data = {"people": [{"name": "x" * 60}] * 10_000}
+        data = {"people": [{"name": "x" * 60}] * 500_000}
         asked.reply(Response(verb=asked.request.verb, status="ok", error=None, data=data, transaction=None))
         return True
 
@@ -167,6 +169,77 @@ def test_an_answer_that_is_too_large_to_send_is_answered_with_that(path: Path) -
         assert answer is not None
         assert "the answer cannot be sent (response: has " in str(answer.error)
         assert ask_daemon(path, ECHO) is not None, "and the server goes on"
+
+
+def test_the_list_of_a_whole_house_goes_through(path: Path) -> None:
+    people = [{"name": "x" * 60, "number": number} for number in range(10_000)]
+
+    def ask(asked: Asked) -> bool:
+        data = {"people": people}
+        asked.reply(Response(verb=asked.request.verb, status="ok", error=None, data=data, transaction=None))
+        return True
+
+    with serving(path, ask):
+        answer = ask_daemon(path, ECHO)
+        assert answer is not None
+        assert answer.data["people"] == people
+
+
+def test_a_file_goes_with_a_request_and_is_read_by_who_takes_it(path: Path, tmp_path: Path) -> None:
+    size = MAX_BYTES + 4096  # more than any request may have
+    with (tmp_path / "export").open("wb") as sparse:
+        sparse.truncate(size)
+
+    def ask(asked: Asked) -> bool:
+        assert asked.attached is not None
+        with asked.attached as attached:
+            data = {"size": len(attached.read()), "words": len(asked.request.data["words"])}
+        asked.reply(Response(verb=asked.request.verb, status="ok", error=None, data=data, transaction=None))
+        return True
+
+    with serving(path, ask), (tmp_path / "export").open("rb") as file:
+        (tmp_path / "export").unlink()  # a daemon that could not find it has it all the same
+        answer = ask_daemon(path, Request(verb="size", data={"words": "y" * 1_000_000}), file)
+    assert answer is not None
+    assert answer.data == {"size": size, "words": 1_000_000}
+    assert opened_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("line", [b"no request\n", b'{"verb": "x", "data": {}}\n', b"x" * (33 * 2**20)])
+def test_a_file_of_a_request_that_is_not_taken_is_closed(path: Path, tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "export").write_bytes(b"x")
+    with serving(path, lambda _: False):
+        with socket.socket(socket.AF_UNIX) as client, (tmp_path / "export").open("rb") as file:
+            client.connect(str(path))
+            sent = socket.send_fds(client, [line], [file.fileno()])
+            with contextlib.suppress(OSError):  # of the flood it takes only so much
+                client.sendall(line[sent:])
+            with contextlib.suppress(OSError):
+                client.recv(65536)
+        wait_until(lambda: opened_below(tmp_path) == [], "closed")
+
+
+def test_progress_is_told_before_the_answer_and_keeps_the_connection(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.adapters.control._ANSWER_S", 0.3)
+
+    def work(asked: Asked) -> None:
+        for number in range(4):
+            time.sleep(0.2)
+            asked.progress(f"{number} of 4")
+        echo(asked)
+
+    def ask(asked: Asked) -> bool:
+        threading.Thread(target=work, args=(asked,)).start()
+        return True
+
+    told: list[str] = []
+    with serving(path, ask):
+        answer = ask_daemon(path, ECHO, progress=told.append)
+    assert told == ["0 of 4", "1 of 4", "2 of 4", "3 of 4"]
+    assert answer is not None
+    assert answer.data == ECHO.data
 
 
 def test_pictures_of_megabytes_go_through(path: Path) -> None:
@@ -209,7 +282,8 @@ def test_a_door_that_takes_the_request_and_never_answers_is_given_up(
     with serving(path, lambda _: True):
         answer = ask_daemon(path, ECHO)
         assert answer is not None
-        assert answer.error == "the door did not answer within 0.2 s; try again"
+        assert answer.error == f"the door has not answered for 0.2 s; {PERHAPS}"
+        assert answer.code == LinkError.exit_code
 
 
 def take_and_die(listening: socket.socket) -> None:
@@ -222,7 +296,8 @@ def test_a_daemon_that_hangs_or_dies_meanwhile_is_one_line(path: Path, monkeypat
     with socket.socket(socket.AF_UNIX) as hung:
         hung.bind(str(path))
         hung.listen()
-        with pytest.raises(LinkError, match=r"the running daemon does not answer \(timed out\); look at its log"):
+        silent = f"the running daemon has not answered for 0.2 s; {PERHAPS}, and look at its log"
+        with pytest.raises(LinkError, match=silent):
             ask_daemon(path, ECHO)
         dying = threading.Thread(target=take_and_die, args=(hung,))
         dying.start()

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from edge.bench.device import PICTURES
-from edge.bench.enroll import STEPS, TABLE_STEPS, Findings, Plan, Visitor, fill_and_enroll, main, visit
+from edge.bench.enroll import STEPS, TABLE_STEPS, Findings, Plan, Visitor, ask_a_house, fill_and_enroll, main, visit
+from edge.bench.requests import VERBS
 from edge.settings.slices import RecognitionSettings, StoreSettings
 from edge.stored import open_store
+
+SOON_MS = 5000.0  # a tenth of a second where the machine does nothing else
 
 
 def pictures(*names: str) -> tuple[str, ...]:
@@ -50,10 +53,22 @@ def test_a_table_has_as_many_people_as_it_says_before_the_next_comes(tmp_path: P
 
 
 def test_a_plan_and_findings_come_back_from_their_json() -> None:
-    plan = Plan((OBAMA,), (10, 100), 7, "some/models")
+    plan = Plan((OBAMA,), (10, 100), 7, "some/models", houses=(10, 1000), requests=4)
     assert Plan.from_json(plan.to_json()) == plan
-    found = Findings({"ms": {"row": [1.0]}}, [True], 2, {"10": {"ms": {"row": [2.0]}}})
+    requests = {"10": {"status": [3.0]}}
+    found = Findings({"ms": {"row": [1.0]}}, [True], 2, {"10": {"ms": {"row": [2.0]}}}, requests)
     assert json.loads(Findings.from_json(found.to_json()).to_json()) == json.loads(found.to_json())
+
+
+def test_a_house_answers_every_kind_of_request_while_it_recognizes(tmp_path: Path) -> None:
+    times = ask_a_house(40, Plan((), (), 0, houses=(40,), requests=3), RecognitionSettings(), tmp_path)
+    assert set(times) == set(VERBS)
+    assert all(len(each) == 3 and min(each) > 0 for each in times.values())
+    assert max(max(each) for each in times.values()) < SOON_MS
+    with open_store(StoreSettings(folder=tmp_path / "house 40")) as store:
+        names = [person.name for person in store.load().people.values()]
+    assert len(names) == 40
+    assert "Bench 2" in names, "what was asked was done"
 
 
 def test_the_process_answers_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from edge.contract.messages import (
 )
 from edge.errors import MessageError
 from edge.recognition.quality import REASONS
-from tests.fakes.messages import ACK, ALL, EVENT, REQUEST, RESPONSE, STATE
+from tests.fakes.messages import ACK, ALL, EVENT, OF_THE_DOOR, REQUEST, RESPONSE, STATE
 
 
 def changed(message: Message, **changes: Any) -> bytes:
@@ -60,8 +60,8 @@ def test_times_of_another_zone_are_written_in_utc() -> None:
     assert event.to_json() == EVENT.to_json()
 
 
-def test_no_message_has_room_for_an_embedding_or_a_picture() -> None:
-    names = {name for message in ALL for name in json.loads(message.to_json())}
+def test_no_message_to_the_world_has_room_for_an_embedding_or_a_picture() -> None:
+    names = {name for message in OF_THE_DOOR for name in json.loads(message.to_json())}
     assert not names & {"embedding", "template", "vector", "picture", "image", "jpeg", "crop"}
     assert all(message.MAX_BYTES <= 8192 for message in (EVENT, STATE))
 
@@ -209,6 +209,7 @@ def test_an_answer_says_what_went_wrong_or_nothing() -> None:
     assert Response.from_json(wrong.to_json()) == wrong
     assert "key 'error': must be given" in refusal(Response, changed(RESPONSE, status="error"))
     assert "key 'error': must be given" in refusal(Response, changed(RESPONSE, error="what?"))
+    assert "key 'code': must be null" in refusal(Response, changed(RESPONSE, code=9))
 
 
 def test_availability_is_plain_text() -> None:
@@ -227,6 +228,14 @@ def test_the_words_for_poor_pictures_are_those_of_recognition() -> None:
 def test_a_door_s_state_may_have_no_frame_yet() -> None:
     fresh = replace(STATE, camera="opening", last_frame_age_s=None, degraded=())
     assert DoorState.from_json(fresh.to_json()) == fresh
+
+
+def test_a_state_of_a_door_that_shares_nothing_yet_is_read_as_one_that_shares_nothing() -> None:
+    body = json.loads(STATE.to_json()) | {"schema": "1.0"}
+    del body["unshared"]
+    assert replace(DoorState.from_json(json.dumps(body).encode()), schema="1.1") == STATE
+    assert DoorState.from_json(changed(STATE, unshared=3)).unshared == 3
+    assert "key 'unshared': must be from 0" in refusal(DoorState, changed(STATE, unshared=-1))
 
 
 def test_times_are_utc_wherever_they_are_read() -> None:

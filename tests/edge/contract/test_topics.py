@@ -23,17 +23,32 @@ def test_the_names_are_these() -> None:
         "enrollment": "doorward/front/enrollment",
         "request": "doorward/front/request/rename",
         "response": "doorward/front/response/rename",
+        "fleet_person": "doorward/front/fleet/people",
+        "fleet_erased": "doorward/front/fleet/erased",
+        "fleet_ack": "doorward/front/fleet/ack",
+        "update_notice": "doorward/front/update/notice",
+        "update_request": "doorward/front/update/request",
+        "update_chunk": "doorward/front/update/chunk",
+        "update_state": "doorward/front/update/state",
     }
 
 
 def test_state_is_retained_and_events_and_commands_are_not() -> None:
-    assert {topic.name for topic in TABLE if topic.retain} == {"availability", "state"}
+    retained = {topic.name for topic in TABLE if topic.retain}
+    assert retained == {"availability", "state", "update_notice", "update_state"}
     assert {topic.qos for topic in TABLE} == {1}
 
 
-def test_a_door_listens_to_requests_and_acknowledgements_of_its_own() -> None:
+def test_a_door_listens_to_requests_acknowledgements_and_notices_of_its_own_and_its_daemon_to_no_piece_of_a_file() -> (
+    None
+):
     filters = {topic.name: name for topic, name in TOPICS.for_door("front")}
-    assert filters == {"event_ack": "doorward/front/events/ack", "request": "doorward/front/request/+"}
+    assert filters == {
+        "event_ack": "doorward/front/events/ack",
+        "request": "doorward/front/request/+",
+        "fleet_ack": "doorward/front/fleet/ack",
+        "update_notice": "doorward/front/update/notice",
+    }
 
 
 def test_a_server_listens_to_the_events_of_all_doors() -> None:
@@ -91,7 +106,9 @@ def test_an_answer_goes_where_the_asker_wants_it(reply: str) -> None:
 @pytest.mark.parametrize(
     "reply",
     ["", "a/+", "a/#", "$SYS/broker", "a\x00b", "x" * 257, "doorward/front/state", "doorward/front/availability",
-     "doorward/back/events", "doorward/front/events/ack", "doorward/front/request/erase", "doorward/front/anything"],
+     "doorward/back/events", "doorward/front/events/ack", "doorward/front/request/erase", "doorward/front/anything",
+     "doorward/front/fleet/ack", "doorward/front/fleet/people", "doorward/back/fleet/erased",
+     "doorward/front/update/notice", "doorward/front/update/chunk", "doorward/front/update/state"],
 )  # fmt: skip
 def test_an_answer_cannot_pose_as_a_door_s_state_event_or_request(reply: str) -> None:
     assert not TOPICS.may_answer_to(reply)

@@ -16,7 +16,8 @@ from PIL import Image as Pillow
 from edge.adapters.answers import payload_of
 from edge.contract.messages import Request, Response
 from edge.demo.story import PICTURES
-from edge.desk.desk import Desk, Verb
+from edge.desk.desk import Desk
+from edge.desk.verbs import Verb
 from edge.errors import StoreError
 from edge.recognition.types import Known
 from edge.roster import Roster

@@ -11,8 +11,14 @@ import pytest
 from edge.contract.codec import from_object
 from edge.contract.messages import DoorState, Request, Response
 from edge.enrollment.policy import PolicyName
+from edge.errors import RefusedError, StoreError
 from edge.settings.slices import EnrollmentSettings
-from tests.fakes.door import Door, Film, door_in, film, settings_in
+from tests.fakes.door import Door, Film, door_in, failing, film, settings_in
+from tests.fakes.templates import NOW, picture
+
+
+def enroll(door: Door, name: str) -> str:
+    return door.roster.enroll(name, [picture(1)], NOW, verified=True).id
 
 
 def ask(door: Door, verb: str, data: dict[str, Any] | None = None) -> Response:
@@ -37,16 +43,49 @@ def test_a_second_one_is_refused_while_the_first_goes_on(door: Door) -> None:
     assert len(door.enrollments()) == 1
 
 
-def test_cancelling_is_answered_also_where_nothing_goes_on(door: Door) -> None:
-    assert ask(door, "cancel").error is None
+def test_cancelling_says_what_was_given_up_and_refuses_where_nothing_goes_on(door: Door) -> None:
+    refused = ask(door, "cancel")
+    assert (refused.error, refused.code) == ("there is nothing to cancel", RefusedError.exit_code)
     ask(door, "enroll")
-    assert ask(door, "cancel").error is None
+    assert ask(door, "cancel").data == {"state": "cancelled", "of": "enrollment"}
     assert [step.state for step in door.enrollments()] == ["looking", "cancelled"]
 
 
-def test_a_hold_asks_for_an_undo(door: Door) -> None:
-    assert ask(door, "undo_press").error is None
+def test_a_hold_where_there_is_nothing_to_undo_is_refused(door: Door) -> None:
+    refused = ask(door, "undo_press")
+    assert (refused.error, refused.code) == ("there is no enrollment to undo", RefusedError.exit_code)
     assert [(step.state, step.reason) for step in door.enrollments()] == [("refused", "nothing_to_undo")]
+
+
+def test_a_hold_says_that_the_door_asks_and_the_second_that_it_is_undone(door: Door) -> None:
+    ada = enroll(door, "Ada")
+    assert ask(door, "undo_press").data == {"state": "asking", "person": ada, "name": "Ada"}
+    assert ask(door, "undo_press").data == {"state": "undone", "person": ada}
+    assert not door.roster.people
+
+
+def test_a_hold_while_somebody_is_enrolled_says_that_it_cancelled(door: Door) -> None:
+    enroll(door, "Ada")
+    ask(door, "enroll")
+    assert ask(door, "undo_press").data == {"state": "cancelled", "of": "enrollment"}
+    assert len(door.roster.people) == 1
+
+
+def test_a_hold_that_the_disk_does_not_take_is_the_store_s_failure(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    enroll(door, "Ada")
+    ask(door, "undo_press")
+    monkeypatch.setattr(door.roster, "undo", failing(door.roster.undo))
+    refused = ask(door, "undo_press")
+    assert refused.code == StoreError.exit_code
+    assert "the disk is full" in (refused.error or "")
+
+
+def test_a_name_that_is_taken_is_refused_at_the_door_too_unless_by_force(door: Door) -> None:
+    ada = enroll(door, "Ada")
+    refused = ask(door, "enroll", {"name": " aDA"})
+    assert (refused.error, refused.code) == (f"{ada} is called Ada already; use another name, or --force", 9)
+    assert not door.enrollments()
+    assert ask(door, "enroll", {"name": "Ada", "force": True}).error is None
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import base64
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
+from edge.adapters.answers import payload_of
 from edge.adapters.clock import SystemClock
-from edge.contract.messages import Request
+from edge.adapters.control import MAX_BYTES
+from edge.contract.messages import Request, Response
 from edge.desk.desk import Desk
 from edge.desk.events import EventDesk
+from edge.desk.pages import PAGE
+from edge.desk.work import Work
+from edge.errors import RefusedError, StoreError
 from edge.event_memory import EventMemory
 from edge.recognition.recognizer import ActiveModel
 from edge.recognition.scoring import CentredCosine
@@ -21,7 +27,9 @@ from edge.recognition.types import Embedding, Probe
 from edge.retention import Retention, RetentionRules
 from edge.roster import Roster
 from edge.store.archive import export_people
+from edge.store.archive_format import ScryptCost
 from edge.store.templates import TemplateStore
+from tests.fakes.door import failing
 from tests.fakes.line import face_of
 from tests.fakes.templates import EMBEDDER, NOW, QUALITY, open_store, picture, unit
 
@@ -33,20 +41,23 @@ class Door:
 
     def __init__(self, store: TemplateStore) -> None:
         head = CentredCosine(EMBEDDER, np.zeros(DIM, np.float32), np.asarray(np.eye(DIM) / DIM, np.float32))
-        people = store.load()
         self.store, self.memory = store, EventMemory()
-        self.roster = Roster(store, people, ActiveModel.of(head, people.gallery(EMBEDDER), 0.01, "test"))
-        events = EventDesk(self.roster, self.memory, "fake 1.0", SystemClock())
+        self.denied: list[tuple[str, str]] = []
+        self.roster = Roster(store, store.load(), lambda p: ActiveModel.of(head, p.gallery(EMBEDDER), 0.01, "test"))
+        events = EventDesk(self.roster, self.memory, "fake 1.0", SystemClock(), lambda *who: self.denied.append(who))
         self.desk = Desk(self.roster, _no_line, "fake 1.0", SystemClock(), events.verbs)
 
-    def ask(self, verb: str, **data: Any) -> dict[str, Any]:
-        response = self.desk.answer(Request(verb=verb, data=data), local=True)
+    def ask(self, verb: str, attached: BinaryIO | None = None, **data: Any) -> dict[str, Any]:
+        response = self.desk.answer(Request(verb=verb, data=data), local=True, attached=attached)
         assert response.error is None, response.error
         return dict(response.data)
 
-    def refused(self, verb: str, **data: Any) -> str:
-        response = self.desk.answer(Request(verb=verb, data=data), local=True)
+    def refused(
+        self, verb: str, *, attached: BinaryIO | None = None, code: int = RefusedError.exit_code, **data: Any
+    ) -> str:
+        response = self.desk.answer(Request(verb=verb, data=data), local=True, attached=attached)
         assert response.error is not None
+        assert response.code == code
         return response.error
 
     def enroll(self, name: str, seed: int) -> str:
@@ -109,13 +120,134 @@ def test_whom_nobody_named_is_provisional_until_renamed(door: Door) -> None:
 def test_the_people_of_a_dead_door_come_back_from_an_export(door: Door, tmp_path: Path) -> None:
     door.enroll("Anna", 1)
     export_people(door.store, tmp_path / "export", "correct horse battery", wall_s=NOW)
-    content = base64.b64encode((tmp_path / "export").read_bytes()).decode()
     (tmp_path / "new").mkdir()
     with open_store(tmp_path / "new") as store:
         new = Door(store)
-        assert "passphrase" in new.refused("people_import", content=content, passphrase="wrong horse battery")
-        assert new.ask("people_import", content=content, passphrase="correct horse battery")["people"] == 1
+        wrong = new.refused("people_import", attached=opened(tmp_path), name="it", passphrase="wrong horse battery")
+        assert wrong == "it: the passphrase is not the one that this export was made with"
+        taken = new.ask("people_import", opened(tmp_path), name="it", passphrase="correct horse battery")
+        assert taken == {"people": 1, "exemplars": 1, "already_there": 0, "erased": []}
         assert new.best(1) is not None
+
+
+def opened(folder: Path) -> BinaryIO:
+    return (folder / "export").open("rb")
+
+
+def crowd(folder: Path, count: int) -> None:
+    """An export of so many people, of whom two are merged into others, one of them into one who was exported later."""
+    with open_store(folder / "crowd") as store:
+        people = [store.add_person(None, [picture(seed, views=0)], wall_s=NOW).id for seed in range(1, count + 1)]
+        store.merge(people[0], people[-1])
+        store.merge(people[-1], people[1])
+        export_people(store, folder / "export", "correct horse battery", wall_s=NOW, cost=ScryptCost(10, 8, 1))
+
+
+def test_a_large_export_is_taken_in_by_portions_between_which_others_are_answered(door: Door, tmp_path: Path) -> None:
+    crowd(tmp_path, 120)
+    request = Request(verb="people_import", data={"name": "it", "passphrase": "correct horse battery"})
+    work = door.desk.work(request, local=True, attached=opened(tmp_path))
+    counts = []
+    while (response := next_of(work)) is None:
+        counts.append(len(door.ask("people_list")["people"]))
+    assert response.data["people"] == 120
+    assert len(set(counts)) >= 3, "seen growing by those who ask meanwhile"
+    everybody = door.store.load().people
+    assert {k: [e.id for e in v.exemplars] for k, v in everybody.items()} == {
+        k: [e.id for e in v.exemplars] for k, v in door.roster.people.items()
+    }
+    assert len(everybody) == 118
+    assert all(door.best(seed) is not None for seed in (1, 2, 60, 120))
+
+
+def test_an_import_that_was_cut_short_is_gone_on_with_and_ends_the_same(door: Door, tmp_path: Path) -> None:
+    crowd(tmp_path, 120)
+    data = {"name": "it", "passphrase": "correct horse battery"}
+    file = opened(tmp_path)
+    work = door.desk.work(Request(verb="people_import", data=data), local=True, attached=file)
+    while len(door.roster.people) < 60:
+        assert next_of(work) is None
+    work.close()
+    assert file.closed
+    there = len(door.roster.people)
+    rest = door.ask("people_import", opened(tmp_path), **data)
+    assert rest["people"] == 120 - there
+    assert len(door.store.load().people) == 118
+    assert door.best(1) == door.best(2) == door.best(120)
+
+
+def test_an_export_that_is_cut_off_far_behind_changes_nobody(door: Door, tmp_path: Path) -> None:
+    crowd(tmp_path, 120)
+    whole = (tmp_path / "export").read_bytes()
+    (tmp_path / "export").write_bytes(whole[:-1])
+    data = {"name": "it", "passphrase": "correct horse battery"}
+    refused = door.refused("people_import", attached=opened(tmp_path), code=StoreError.exit_code, **data)
+    assert refused.startswith("it: damaged or cut off at chunk ")
+    assert door.store.load().people == {}
+
+
+def test_a_disk_that_fills_during_an_import_is_told_with_how_far_it_came(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd(tmp_path, 120)
+    data = {"name": "it", "passphrase": "correct horse battery"}
+    work = door.desk.work(Request(verb="people_import", data=data), local=True, attached=opened(tmp_path))
+    while len(door.roster.people) < 40:
+        assert next_of(work) is None
+    monkeypatch.setattr(door.roster, "take_in", failing(door.roster.take_in))
+    while (response := next_of(work)) is None:
+        pass
+    assert response.code == StoreError.exit_code
+    assert response.error is not None
+    assert re.search(r"the disk is full: .*; \d+ people are in already, and importing again", response.error)
+    assert len(door.store.load().people) == len(door.roster.people) >= 40
+
+
+def next_of(work: Work[Response]) -> Response | None:
+    """A slice; the response once there is one."""
+    try:
+        next(work)
+    except StopIteration as end:
+        response: Response = end.value
+        return response
+    return None
+
+
+def test_a_long_list_goes_over_the_network_in_pages_and_says_so(door: Door) -> None:
+    ids = [door.enroll(f"Anna {seed}", seed) for seed in range(1, 6)]
+
+    def page(**data: Any) -> dict[str, Any]:
+        response = door.desk.answer(Request(verb="people_list", data=data), local=False)
+        assert response.error is None
+        return dict(response.data)
+
+    first = page(limit=2)
+    assert [person["person"] for person in first["people"]] == ids[:2]
+    assert (first["total"], first["next"]) == (5, ids[1])
+    assert first["note"] == f"2 of 5; ask for those who follow with after = {ids[1]}"
+    rest = page(limit=3, after=ids[1])
+    assert [person["person"] for person in rest["people"]] == ids[2:]
+    assert rest["next"] is None
+    assert "note" not in rest
+    gone = door.refused("people_list", after="p_aaaaaaaa")
+    assert gone == "nobody of the id p_aaaaaaaa is in the list any more; begin it anew, without `after`"
+
+
+@pytest.mark.parametrize(
+    ("verb", "data"), [("people_list", {}), ("people_provisional", {}), ("people_unseen", {"days": 1})]
+)
+def test_the_people_of_a_large_house_are_listed_here_at_once_and_elsewhere_by_pages(
+    door: Door, monkeypatch: pytest.MonkeyPatch, verb: str, data: dict[str, Any]
+) -> None:
+    (anna,) = [door.roster.enroll(None, [picture(1)], NOW, verified=False)]
+    house = {f"p_{number:08d}": replace(anna, id=f"p_{number:08d}", name="Ä" * 64) for number in range(4000)}
+    monkeypatch.setattr(door.roster, "_people", house)
+    here = door.desk.answer(Request(verb=verb, data=data), local=True)
+    assert len(here.data["people"]) == 4000
+    assert Response.from_json(payload_of(here, MAX_BYTES), MAX_BYTES).data == here.data
+    elsewhere = Response.from_json(payload_of(door.desk.answer(Request(verb=verb, data=data), local=False)))
+    assert elsewhere.error is None
+    assert (len(elsewhere.data["people"]), elsewhere.data["total"]) == (PAGE, 4000)
 
 
 def test_importing_is_not_for_the_network(door: Door) -> None:
@@ -133,7 +265,7 @@ def test_a_rejected_event_is_not_taken_for_that_person_again_and_nobody_else_cha
     wrong = Embedding(_between(unit(1000), unit(99)), 9.0)
     assert door.roster.model.candidates(wrong)[0].person == anna
     event = "00000000-0000-4000-8000-000000000001"
-    door.memory.note(event, anna, Probe(face_of("obama"), QUALITY, wrong))
+    door.memory.note(event, "visit-1", anna, Probe(face_of("obama"), QUALITY, wrong))
     answer = door.ask("event_reject", event=event)
     assert answer["under_review"]
     assert [c.person for c in door.roster.model.candidates(wrong)] == [ben]
@@ -144,17 +276,48 @@ def test_what_was_denied_is_still_denied_after_a_restart(door: Door, tmp_path: P
     anna = door.enroll("Anna", 1)
     wrong = Embedding(_between(unit(1000), unit(99)), 9.0)
     event = "00000000-0000-4000-8000-000000000002"
-    door.memory.note(event, anna, Probe(face_of("obama"), QUALITY, wrong))
+    door.memory.note(event, "visit-1", anna, Probe(face_of("obama"), QUALITY, wrong))
     door.ask("event_reject", event=event)
     door.store.close()
     with open_store(tmp_path) as store:
         assert Door(store).roster.model.candidates(wrong) == []
 
 
+def test_an_event_that_is_rejected_denies_every_picture_that_was_told_of_its_visit_once(door: Door) -> None:
+    anna = door.enroll("Anna", 1)
+    events = [f"00000000-0000-4000-8000-{number:012x}" for number in range(0xA, 0xE)]
+    pictures_told = [Probe(face_of("obama"), QUALITY, Embedding(_between(unit(1000), unit(s)), 9.0)) for s in (97, 98)]
+    for event, probe in zip(events, [*pictures_told, pictures_told[1]], strict=False):
+        door.memory.note(event, "visit-1", anna, probe)
+    door.memory.note(events[3], "visit-2", anna, probe_like(1))
+    door.ask("event_reject", event=events[1].upper())
+    assert door.denied == [("visit-1", anna)]
+    assert all(not door.roster.model.candidates(probe.embedding) for probe in pictures_told)
+    assert len(door.store.load().people[anna].denied) == 2
+    again = door.ask("event_reject", event=events[0])
+    assert again["under_review"]
+    assert len(door.store.load().people[anna].denied) == 2
+    assert door.best(1) == anna, "another visit's pictures are not touched"
+
+
+def test_a_visit_that_is_told_anew_after_a_rejection_can_be_rejected_anew(door: Door) -> None:
+    anna = door.enroll("Anna", 1)
+    event, later = (f"00000000-0000-4000-8000-00000000001{n}" for n in range(2))
+    first, second = probe_like(7), probe_like(8)
+    door.memory.note(event, "visit-1", anna, first)
+    door.ask("event_reject", event=event)
+    door.memory.note(later, "visit-1", anna, first)
+    door.ask("event_reject", event=later)
+    assert len(door.store.load().people[anna].denied) == 1
+    door.memory.note(later, "visit-1", anna, second)
+    door.ask("event_reject", event=later)
+    assert len(door.store.load().people[anna].denied) == 2
+
+
 def test_a_picture_under_review_is_kept_or_goes(door: Door) -> None:
     anna = door.enroll("Anna", 1)
     event = "00000000-0000-4000-8000-000000000003"
-    door.memory.note(event, anna, probe_like(7))
+    door.memory.note(event, "visit-1", anna, probe_like(7))
     (exemplar,) = door.ask("event_reject", event=event)["under_review"]
     assert door.ask("exemplar_keep", exemplar=exemplar)["under_review"] == []
     gone = door.ask("exemplar_reject", exemplar=exemplar)["person"]
@@ -164,7 +327,9 @@ def test_a_picture_under_review_is_kept_or_goes(door: Door) -> None:
 
 def test_an_event_that_is_not_remembered_is_refused(door: Door) -> None:
     assert "not remembered" in door.refused("event_reject", event="00000000-0000-4000-8000-000000000009")
-    assert "event" in door.refused("event_reject", event="no uuid")
+    assert door.refused("event_reject", event="no uuid") == (
+        "event: must be the id of an event, as its message says, found 'no uuid'"
+    )
 
 
 class SteppedClock:

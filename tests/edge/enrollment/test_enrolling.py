@@ -33,9 +33,10 @@ class Door:
 
     def __init__(self, store: TemplateStore, policy: PolicyName = "open", *, names: bool = True) -> None:
         head = CentredCosine("embedder", np.zeros(DIM, np.float32), np.eye(DIM, dtype=np.float32))
-        people = store.load()
         self.store = store
-        self.roster = Roster(store, people, ActiveModel.of(head, people.gallery("embedder"), 0.001, "factory"))
+        self.roster = Roster(
+            store, store.load(), lambda p: ActiveModel.of(head, p.gallery("embedder"), 0.001, "factory")
+        )
         self.panel, self.clock = ShownPanel(), SetClock()
         self.told: list[EnrollmentMessage] = []
         ids = count(1)
@@ -137,7 +138,7 @@ def test_a_store_that_takes_nothing_refuses_before_anybody_has_to_stand_there(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door.store.session, "refusal", "the disk is full: make room on it")
-    with pytest.raises(RefusedError, match="the disk is full"):
+    with pytest.raises(StoreError, match="the disk is full"):
         door.enrolling.request(door.now_s, "Ada")
     assert door.states() == ["refused"]
 
@@ -264,10 +265,52 @@ def test_a_sponsor_lets_people_enroll_for_a_while(store: TemplateStore) -> None:
     door = Door(store, "sponsor")
     door.enrolling.press(door.now_s)
     assert door.states() == ["refused"]
-    door.enrolling.saw_verified(door.now_s)
+    door.enrolling.saw_verified(door.now_s, "visit-1")
     door.wait(29)
     door.enrolling.press(door.now_s)
     assert door.states()[-1] == "looking"
+
+
+def test_a_sponsor_who_was_not_who_they_were_taken_for_vouches_for_nobody(store: TemplateStore) -> None:
+    door = Door(store, "sponsor")
+    door.enrolling.saw_verified(door.now_s, "visit-1")
+    door.enrolling.saw_verified(door.now_s, "visit-2")
+    door.enrolling.doubt("visit-2")
+    door.enrolling.press(door.now_s)
+    assert door.states()[-1] == "looking", "another one still does"
+    door.enrolling.press(door.now_s)
+    door.enrolling.doubt("visit-1")
+    door.enrolling.press(door.now_s)
+    assert (door.told[-1].state, door.told[-1].reason) == ("refused", "not_allowed")
+
+
+def test_degraded_views_are_made_as_each_shot_is_taken_and_each_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []  # shots taken by then, and the probe
+    probes: set[int] = set()
+
+    def view(_: Image, probe: Probe) -> list[View]:
+        made.append((door.states().count("shot_taken"), id(probe)))
+        probes.add(id(probe))
+        return [View(probe.embedding, probe.quality)]
+
+    monkeypatch.setattr(door.enrolling._views, "_make", view)
+    person = door.enroll(Enrollee("Ada"))
+    assert [taken for taken, _ in made] == list(range(1, SHOTS + 1)), "one for the last shot is all that is left to do"
+    assert len(probes) == len(made)
+    kept = door.store.load().people[person].exemplars
+    assert [len(door.store.views(exemplar.id)) for exemplar in kept] == [1] * SHOTS
+    assert door.enrolling._views._made == {}
+
+
+def test_views_of_a_session_that_was_given_up_are_forgotten(door: Door) -> None:
+    door.enrolling.request(door.now_s, None)
+    door.watch(Enrollee("Ada"), 0.5)
+    assert door.enrolling._views._made
+    door.enrolling.cancel(door.now_s)
+    door.watch(Enrollee("Ada"), 0.2)
+    assert door.enrolling._views._made == {}
 
 
 def test_a_clock_that_was_never_set_is_told_of(door: Door) -> None:

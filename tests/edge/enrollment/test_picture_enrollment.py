@@ -10,13 +10,13 @@ from edge.compose import active_model, head_for
 from edge.enrollment.pictures import (
     PictureRefused,
     Provenance,
-    already_enrolled,
     exemplar_of,
     shot_of,
     stranger_among,
 )
 from edge.recognition.recognizer import ActiveModel
-from edge.recognition.types import Exemplar, Image, Probe
+from edge.recognition.shots import enrolled_as
+from edge.recognition.types import Embedding, Exemplar, Image, Probe
 from edge.settings.slices import RecognitionSettings
 from tests.fakes.door import line
 from tests.fakes.line import WHOLE_FACES, picture
@@ -89,16 +89,23 @@ def test_somebody_else_among_the_pictures_is_found() -> None:
     assert found == PictureRefused("biden", "shows somebody else than obama")
 
 
-def test_somebody_enrolled_is_recognized_where_every_picture_says_so() -> None:
+def embeddings(*names: str) -> list[Embedding]:
+    return [shot(name).embedding for name in names]
+
+
+def test_somebody_enrolled_is_found_by_pictures_of_which_most_say_so() -> None:
     model = table(barack="obama", joe="biden")
-    assert already_enrolled([shot("obama2"), shot("obama3")], model) == "barack"
-    assert already_enrolled([shot("astronaut")], model) is None
-    assert already_enrolled([shot("obama2"), shot("astronaut")], model) is None
-    assert already_enrolled([shot("obama2"), shot("biden")], model) is None
+    for names in (("obama2",), ("obama2", "obama3")):
+        found = enrolled_as(embeddings(*names), model)
+        assert found is not None
+        assert found.person == "barack"
+    assert enrolled_as(embeddings("astronaut"), model) is None
+    assert enrolled_as(embeddings("obama2", "astronaut"), model) is None
+    assert enrolled_as(embeddings("obama2", "biden"), model) is None
 
 
 def test_in_an_empty_house_nobody_is_enrolled() -> None:
-    assert already_enrolled([shot("obama")], table()) is None
+    assert enrolled_as(embeddings("obama"), table()) is None
 
 
 def test_an_exemplar_says_what_made_it_and_shows_no_embedding_when_printed() -> None:

@@ -311,3 +311,36 @@ def test_a_stranger_whose_memory_is_of_no_time_is_a_new_one_each_visit() -> None
         door.frames(5, (SAM, 320))
         door.empty(5)
     assert [who for _, who in door.told] == ["stranger-1", "stranger-1", "stranger-2", "stranger-2"]
+
+
+def test_a_visit_that_is_said_not_to_be_somebody_s_is_not_theirs_any_more_however_firm_it_was() -> None:
+    door = at_the_door()
+    door.frames(10, (ADA, 320))
+    (visit,) = door.presence.visits
+    door.presence.deny(door.now_s, visit.id, "ada", HOUSE)
+    assert visit.person is None
+    door.frames(10, (ADA, 320))
+    door.empty(4)
+    assert door.told == [("started", "ada"), ("updated", "stranger-1"), ("ended", "stranger-1")]
+
+
+def test_a_visit_that_ends_right_after_it_was_denied_ends_without_the_name() -> None:
+    door = at_the_door()
+    door.frames(10, (ADA, 320))
+    (visit,) = door.presence.visits
+    door.presence.deny(door.now_s, visit.id, "ada", HOUSE)
+    door.empty(4)
+    assert [whom for _, whom in door.told[1:]] == ["stranger-1"] * 2
+
+
+def test_a_denial_holds_for_its_visit_alone() -> None:
+    door = at_the_door()
+    door.frames(10, (ADA, 320))
+    door.presence.deny(door.now_s, "visit-of-long-ago", "ada", HOUSE)
+    door.frames(10, (ADA, 320))
+    assert door.told == [("started", "ada")]
+    (visit,) = door.presence.visits
+    door.presence.deny(door.now_s, visit.id, "ada", HOUSE)
+    door.empty(4)
+    door.frames(10, (ADA, 320))
+    assert door.told[-1] == ("started", "ada")

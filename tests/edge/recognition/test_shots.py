@@ -27,7 +27,7 @@ from edge.recognition.shots import (
     poor_gate,
     same_person,
 )
-from edge.recognition.types import Floats, Pose, Probe
+from edge.recognition.types import Embedding, Floats, Pose, Probe
 from tests.fakes.enrollees import Enrollee, model, probe_of
 
 RULES = ShotRules(firm=firm_gate(70.0), poor=poor_gate(70.0))
@@ -168,7 +168,7 @@ def test_the_best_shots_are_those_with_the_largest_norms_in_order_of_time() -> N
 
 
 def test_fused_shots_lean_to_the_better_picture() -> None:
-    fused = fuse((taken(at(1.0, norm=90.0)), taken(at(0.0, norm=30.0))))
+    fused = fuse([at(1.0, norm=90.0).embedding, at(0.0, norm=30.0).embedding])
     assert fused.norm == 60.0
     assert np.linalg.norm(fused.x) == pytest.approx(1, abs=1e-6)
     assert fused.x[0] == pytest.approx(3 * fused.x[1], rel=1e-5)
@@ -177,10 +177,10 @@ def test_fused_shots_lean_to_the_better_picture() -> None:
 def test_somebody_enrolled_is_found_by_their_shots_and_a_newcomer_is_not() -> None:
     ada, bo = Enrollee("Ada"), Enrollee("Bo")
     table = model(ada)
-    found = enrolled_as(tuple(taken(ada.probe(), t) for t in range(4)), table)
+    found = enrolled_as([ada.probe().embedding for _ in range(4)], table)
     assert found is not None
     assert found.person == "Ada"
-    assert enrolled_as(tuple(taken(bo.probe(), t) for t in range(4)), table) is None
+    assert enrolled_as([bo.probe().embedding for _ in range(4)], table) is None
 
 
 def test_a_newcomer_who_only_looks_like_somebody_when_all_shots_are_fused_is_no_duplicate() -> None:
@@ -188,19 +188,19 @@ def test_a_newcomer_who_only_looks_like_somebody_when_all_shots_are_fused_is_no_
     ada = Enrollee("Ada").still().embedding.x
     random = np.random.default_rng(3)
     shots = []
-    for time_s in range(4):
+    for _ in range(4):
         noise = random.standard_normal(len(ada))
         noise -= (noise @ ada) * ada
         near = table.threshold - 0.02
         x = near * ada + np.sqrt(1 - near**2) * noise / np.linalg.norm(noise)
-        shots.append(taken(probe_of(x.astype(np.float32), 120.0, 5.0, 120.0, 200.0, 70.0), time_s))
-    fused = table.candidates(fuse(tuple(shots)))[0]
+        shots.append(Embedding(x.astype(np.float32), 70.0))
+    fused = table.candidates(fuse(shots))[0]
     assert fused.score > table.threshold
-    assert enrolled_as(tuple(shots), table) is None
+    assert enrolled_as(shots, table) is None
 
 
 def test_in_an_empty_table_nobody_is_found() -> None:
-    assert enrolled_as((taken(Enrollee("Ada").probe()),), model()) is None
+    assert enrolled_as([Enrollee("Ada").probe().embedding], model()) is None
 
 
 COSINES = st.lists(st.tuples(st.floats(-1, 1), st.floats(20, 90), st.floats(0, 40)), max_size=60)

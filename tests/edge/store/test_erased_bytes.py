@@ -117,7 +117,7 @@ def enroll(store: TemplateStore) -> tuple[Person, Person, list[NewExemplar]]:
     store.add_exemplars(anna.id, shots[1:2], wall_s=NOW)
     store.rename(anna.id, NAME)
     store.snapshot()
-    store.deny(anna.id, shots[2], [anna.exemplars[0].id], event="event-1")
+    store.deny(anna.id, [shots[2]], [anna.exemplars[0].id], event="event-1")
     return anna, bertram, shots
 
 

@@ -90,7 +90,7 @@ def test_no_byte_sealed_or_plain_of_an_erased_person_is_found_in_any_file(tmp_pa
         if size > 1:
             for other in dice.sample(others, size // 3):
                 store.erase(other, wall_s=NOW)
-        store.deny(victim.id, picture(7), [], event="event-1")
+        store.deny(victim.id, [picture(7)], [], event="event-1")
         secrets = {window for blob in sealed_of(tmp_path, victim.id) for window in windows(blob)}
         assert set(traces(tmp_path, secrets)) >= {"templates.db-wal", "templates-00000001.db"}
         before = outlines(store.load())

@@ -24,6 +24,7 @@ from edge.store.schema import (
     version_of,
     write_meta,
 )
+from edge.store.told import ToldRows
 from tests.fakes.templates import KEY, NOW, everything, memory_folder, open_store, outlines, pictures
 
 NEXT = (
@@ -77,12 +78,30 @@ def test_a_store_of_the_first_schema_is_opened_with_its_people_and_gets_its_inde
     tamper(
         tmp_path / "templates.db",
         "DROP INDEX people_merged_into",
+        "DROP TABLE told",
         "PRAGMA user_version = 1",
         "UPDATE meta SET value = '1' WHERE name = 'schema'",
     )
     with open_store(tmp_path) as store:
         assert outlines(store.load()) == before
         assert version_of(store.session.connection) == SCHEMA_VERSION
+
+
+def test_a_store_of_the_second_schema_is_opened_with_its_people_and_has_told_nobody_of_them(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.add_person("Anna", pictures(1), wall_s=NOW)
+        before = outlines(store.load())
+    tamper(
+        tmp_path / "templates.db",
+        "DROP TABLE told",
+        "PRAGMA user_version = 2",
+        "UPDATE meta SET value = '2' WHERE name = 'schema'",
+    )
+    with open_store(tmp_path) as store:
+        assert store.report == []
+        assert outlines(store.load()) == before
+        assert ToldRows(store.session).read() == {}
+        assert version_of(store.session.connection) == SCHEMA_VERSION == 3
 
 
 def test_whom_somebody_was_merged_with_is_found_without_reading_everybody(database: Path) -> None:

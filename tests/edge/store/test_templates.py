@@ -184,7 +184,7 @@ def test_that_is_not_me_keeps_the_picture_and_raises_what_spoke_for_it(tmp_path:
         bea = store.add_person("Bea", pictures(3), wall_s=NOW)
         behind = [anna.exemplars[1].id, bea.exemplars[0].id, "unknown"]
         probe = picture(9)
-        store.deny(anna.id, probe, behind, event="event-7")
+        store.deny(anna.id, [probe], behind, event="event-7")
     with open_store(tmp_path) as store:
         people = store.load().people
         assert [kept.review for kept in people[anna.id].exemplars] == [None, "event-7"]

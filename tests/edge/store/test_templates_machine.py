@@ -110,7 +110,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def deny(self, data: st.DataObject) -> None:
         person = data.draw(st.sampled_from(self.holders()))
-        self.store.deny(person, enrolled(identity := self.shot()), [], event="event")
+        self.store.deny(person, [enrolled(identity := self.shot())], [], event="event")
         self.people[person].denied.append(identity)
 
     @precondition(lambda self: any(entry.exemplars for entry in self.people.values()))

@@ -24,11 +24,11 @@ from trainer.store.schema import key_id_of, newest_schema, prepare, revision_of
 from trainer.store.store import FleetStore
 from trainer.store.tables import VERSION_TABLE, metadata
 
-STEP = '''"""A second step."""
+STEP = '''"""One more step."""
 from alembic import op
 from sqlalchemy import Column, Text
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "8888", "0002"
 
 
 def upgrade() -> None:
@@ -118,9 +118,9 @@ def steps(folder: Path) -> str:
     """The real migrations and one more."""
     (folder / "versions").mkdir(parents=True)
     real = Path(migrations.__file__).parent
-    for name in ("env.py", "versions/v0001_first.py"):
+    for name in ("env.py", *(f"versions/{step.name}" for step in (real / "versions").glob("v*.py"))):
         (folder / name).write_text((real / name).read_text())
-    (folder / "versions" / "v0002_note.py").write_text(STEP)
+    (folder / "versions" / "v8888_note.py").write_text(STEP)
     return str(folder)
 
 
@@ -130,16 +130,16 @@ def test_an_older_schema_is_migrated_with_what_is_in_it(database: str, tmp_path:
     engine = make_engine(parse_url(database))
     prepare(engine, KEY, "the store", steps=steps(tmp_path / "steps"))
     with reading(engine) as connection:
-        assert revision_of(connection) == "0002"
+        assert revision_of(connection) == "8888"
         assert connection.execute(text("SELECT id, note FROM doors")).one() == ("front", None)
     engine.dispose()
-    assert "its schema is 0002" in refusal(database)
+    assert "its schema is 8888" in refusal(database)
 
 
 def test_a_migration_that_fails_leaves_the_old_schema(database: str, tmp_path: Path) -> None:
     FleetStore.open(database, KEY).close()
     where = steps(tmp_path / "steps")
-    step = Path(where) / "versions" / "v0002_note.py"
+    step = Path(where) / "versions" / "v8888_note.py"
     step.write_text(STEP + '    raise RuntimeError("the power is out")\n')
     engine = make_engine(parse_url(database))
     with pytest.raises(RuntimeError):

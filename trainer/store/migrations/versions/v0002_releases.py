@@ -19,7 +19,6 @@ def upgrade() -> None:
         Column("counter", BigInteger, nullable=False, unique=True),
         Column("compatible", _HASH, nullable=False),
         Column("description", Text, nullable=False),
-        Column("head", _ID, nullable=False),
         Column("status", _WORD, nullable=False),
         Column("signed_s", Double, nullable=False),
         Column("published_s", Double),
