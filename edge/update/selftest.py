@@ -88,13 +88,12 @@ def _looked_at(slot: Slot, door: ThisDoor) -> tuple[Path, HeadDescription]:
         ModelError: something of it is not as it must be; the line says what.
     """
     release = slot.release
-    _check_fit(release, door)
-    if damage := slot.damage():
-        raise ModelError(damage)
+    if problem := misfit(release, door) or slot.damage():
+        raise ModelError(problem)
     names = [entry.name for entry in release.files]
     descriptions = [name for name in names if name.endswith(_HEAD)]
-    if release.kind != "head" or len(descriptions) != 1:
-        raise ModelError(f"{release.release}: is no release of one head, which is all that this program can try on")
+    if len(descriptions) != 1:
+        raise ModelError(f"{release.release}: has {len(descriptions)} files {_HEAD}; one is wanted")
     description = slot.folder / descriptions[0]
     said = read_description(description)
     if said.model not in names:
@@ -105,13 +104,16 @@ def _looked_at(slot: Slot, door: ThisDoor) -> tuple[Path, HeadDescription]:
     return description, said
 
 
-def _check_fit(release: ReleaseDescription, door: ThisDoor) -> None:
+def misfit(release: ReleaseDescription, door: ThisDoor) -> str | None:
+    """Why a release cannot be for this door, by its description alone; None where it may be."""
     if release.compatible != door.embedder_sha256:
-        raise ModelError(
-            f"{release.release}: is for embedder {release.compatible[:12]}…, in use is {door.embedder_sha256[:12]}…"
-        )
+        wanted, used = release.compatible[:12], door.embedder_sha256[:12]
+        return f"{release.release}: is for embedder {wanted}…, in use is {used}…"
     if _numbers(door.version) < _numbers(release.min_daemon):
-        raise ModelError(f"{release.release}: needs version {release.min_daemon}, this is {door.version}")
+        return f"{release.release}: needs version {release.min_daemon} of the program, this is {door.version}"
+    if release.kind != "head":
+        return f"{release.release}: is of kind {release.kind}, which this version of the program cannot try on"
+    return None
 
 
 def _numbers(version: str) -> tuple[int, ...]:

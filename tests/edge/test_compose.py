@@ -147,14 +147,14 @@ def test_the_head_belongs_to_the_embedder_in_use(embedder: str, scoring: Literal
 
 
 def test_a_head_that_is_missing_or_damaged_is_refused_with_its_name(models: Models) -> None:
-    files = [*models.folder.glob("*.npz")]
+    files = [*models.folder.glob("*.head.json")]
     for file in files:
-        file.write_bytes(b"PK damaged")
-    with pytest.raises(ModelError, match=r"\.npz: "):
+        file.write_bytes(b"{damaged")
+    with pytest.raises(ModelError, match=r"\.head\.json: damaged"):
         head_for(DEFAULTS, models.folder)
     for file in files:
         file.unlink()
-    with pytest.raises(ModelError, match=r"\.npz: "):
+    with pytest.raises(ModelError, match=r"\.head\.json: no such file"):
         head_for(DEFAULTS, models.folder)
 
 

@@ -1,4 +1,4 @@
-"""`doorward-trainer distribute` as a process on a test's broker, doors that fetch from it, and what the wire carried."""
+"""`doorward-trainer distribute` as a process on a test's broker, doors that fetch from it, and a wire that counts."""
 
 from __future__ import annotations
 

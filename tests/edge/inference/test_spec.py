@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edge.errors import ModelError
+from edge.inference.head import head_path, read_description
 from edge.inference.spec import MANIFEST, SHIPPED, TensorSpec, load_manifest, sha256_of
 
 
@@ -42,7 +43,9 @@ def test_the_shipped_manifest_has_a_default_of_each_role_and_every_file_is_there
 
 
 def test_every_tflite_file_that_ships_is_described() -> None:
-    described = {spec.path.name for spec in load_manifest().models.values()}
+    models = load_manifest().models.values()
+    heads = {read_description(head_path(spec)).model for spec in models if spec.role == "embedder"}
+    described = {spec.path.name for spec in models} | heads
     assert {file.name for file in SHIPPED.glob("*.tflite")} == described
 
 

@@ -406,6 +406,26 @@ def test_the_same_attack_on_bare_python_tuf_does_let_it_in(
     assert then < newest
 
 
+def test_metadata_that_is_emptied_while_a_door_looks_lets_nothing_old_in(
+    door: FetchingDoor, repository: TufRepository, tmp_path: Path
+) -> None:
+    """A failing card, after the files were made from the floor: what python-tuf then accepts is not kept."""
+    old = repository.copy(tmp_path / "old")
+    repository.publish("heads")
+    door.got()
+    version = door.version("timestamp")
+
+    def empty(request: UpdateRequest, chunk: UpdateChunk) -> UpdateChunk:
+        if request.file == "metadata/2.root.json":
+            for role in ("timestamp", "snapshot", "heads"):
+                (door.folder / "downloads" / "metadata" / f"{role}.json").write_bytes(b"")
+        return chunk
+
+    door.line.folder, door.line.tamper = old.folder, empty
+    assert door.refused() == ("untrusted", f"timestamp would go back behind version {version}")
+    assert door.version("timestamp") == version
+
+
 def test_lost_metadata_lets_nothing_old_in(door: FetchingDoor, repository: TufRepository, tmp_path: Path) -> None:
     old = repository.copy(tmp_path / "old")
     repository.publish("heads")

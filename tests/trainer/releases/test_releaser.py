@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from trainer.releases.editing import Expiries, counter_of, create, withdrawn_in
 from trainer.releases.keys import new_signers
 from trainer.releases.published import published_head
 from trainer.releases.releaser import Releaser, ReleaseRules
-from trainer.releases.repository import Repository
+from trainer.releases.repository import Repository, write_readable
 from trainer.releases.rollouts import RolloutRules, advance, wanted
 from trainer.store.store import FleetStore
 
@@ -309,3 +310,54 @@ def test_an_embedder_release_names_the_embedder_that_goes(office: Office, embedd
     (embedder_folder / EMBEDDER.path.name).unlink()
     with pytest.raises(ModelError, match="is not in it"):
         office.releaser.sign(embedder_folder, replaces="99" * 32)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def dying(office: Office, writes: int) -> Releaser:
+    """A releaser whose process is killed at a write to the repository."""
+    left = [writes]
+
+    def write(path: Path, data: bytes) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        write_readable(path, data)
+
+    repository = Repository(office.repository.folder, write)
+    rules = ReleaseRules(rings="door-a, rest")
+    return Releaser(office.store, repository, office.state / "released", office.signers, rules, lambda: office.now)
+
+
+def sign_and_publish(releaser: Releaser, office: Office) -> None:
+    folder = office.state / "candidates" / "plda-0002"
+    releaser.sign(folder if folder.exists() else office.candidate("plda:0002"))
+    releaser.publish()
+
+
+ACTS: dict[str, Callable[[Releaser, Office], object]] = {
+    "publish": sign_and_publish,
+    "withdraw": lambda releaser, _: releaser.withdraw("plda-0001", "x"),
+    "rollback": lambda releaser, _: releaser.roll_back(FACTORY, "x"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("writes", range(7))
+def test_killed_at_any_write_it_is_ended_by_the_same_command_again(office: Office, act: str, writes: int) -> None:
+    first = office.release("plda:0001")
+    before = office.releaser.find(first).counter
+    with contextlib.suppress(Killed):
+        ACTS[act](dying(office, writes), office)
+    office.client.look()
+    with contextlib.suppress(RefusedError):  # it was done before the kill
+        ACTS[act](office.releaser, office)
+    releases = office.store.releases()
+    assert len({one.counter for one in releases}) == len(releases)
+    for door, (release, counter, withdrawn) in office.told().items():
+        assert counter >= before, door
+        assert (office.client.look(f"heads/{release}.zip") is None) == withdrawn
+    newest = max(releases, key=lambda one: one.counter)
+    assert newest.status == ("withdrawn" if act == "withdraw" else "running")

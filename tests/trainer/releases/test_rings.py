@@ -30,10 +30,13 @@ fleets = st.sets(names, max_size=40)
 
 @st.composite
 def all_rings(draw: st.DrawFn) -> Rings:
-    parts, left, named = [], 100, set[str]()
+    parts: list[str] = []
+    named: set[str] = set()
+    left = 100
     for _ in range(draw(st.integers(0, 5))):
+        by_name: bool = draw(st.booleans())
         doors = draw(st.sets(names, min_size=1, max_size=3)) - named
-        if doors and draw(st.booleans()):
+        if doors and by_name:
             named |= doors
             parts.append(" ".join(sorted(doors)))
         elif left > 1:
