@@ -12,7 +12,7 @@ import itertools
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from edge.inference.head import head_path, load_centred_cosine, load_head
 from edge.inference.spec import ModelSpec
 from edge.recognition.scoring import Head
 from trainer.calibrate import with_fpir_scale
+from trainer.challenger_fleet import challenger_fleet
+from trainer.challengers.challenge import train_challenger
+from trainer.challengers.settings import ChallengerSettings
 from trainer.distill import HeadParameters
 from trainer.export import Exported, Parity, export, read_back
 from trainer.gate import CANDIDATE, COSINE, CURRENT, FileFacts, GateReport, GateRules, judge
@@ -44,11 +47,14 @@ Progress = Callable[[str], Callable[[int, int], None]]
 class RefreshRules:
     """most_people: to choose by, and to judge by: a refresh costs what is new, however large the fleet.
 
-    target_fpir: of the doors. gate: what is asked of a candidate.
+    target_fpir: of the doors. gate: what is asked of a candidate. challenger: how a head is trained by gradient too,
+    from `most_learned` people at most; None for the closed form alone. The gate decides which of the two ships.
     """
 
     most_people: int = 400
+    most_learned: int = 5000
     target_fpir: float = 0.01
+    challenger: ChallengerSettings | None = None
     gate: GateRules = field(default_factory=GateRules)
 
 
@@ -112,15 +118,46 @@ def refresh(
     counted = sum(fold.people for fold in folds)
     choosing = trial_people(store, embedder.sha256, LEARN_FOLDS, rules.most_people)
     choice = choose_strength(learn, _by_fold(choosing), prior)
-    if math.isinf(choice.strength):
+    contenders = dict(_contenders(store, embedder.sha256, learn, prior, choice, rules))
+    if not contenders:
         words = f"{counted} people give no sure reason to change the factory head"
         return Refreshed(counted, pooling.added, choice, None, None, None, words)
-    candidate = refined(_total(learn), prior, choice.strength)
     current = load_head(sources.current, embedder.sha256)
-    candidate = with_fpir_scale(candidate, current, [one for _, one in choosing], rules.target_fpir, _TABLE)
     judging = [one for _, one in trial_people(store, embedder.sha256, GATE_FOLDS, rules.most_people)]
-    report, folder = _judged(candidate, sources, judging, choice, rules, dry_run=dry_run)
-    return Refreshed(counted, pooling.added, choice, candidate.id, folder, report, "; ".join(report.reasons))
+    judged = []
+    for way, learned in contenders.items():
+        head = with_fpir_scale(learned, current, [one for _, one in choosing], rules.target_fpir, _TABLE)
+        judged.append((head.id, *_judged(head, way, sources, judging, choice, rules, dry_run=dry_run)))
+    best = min(judged, key=lambda one: _standing(one[1]))
+    for _, _, folder in judged:
+        if folder is not None and folder != best[2]:
+            shutil.rmtree(folder)
+    candidate, report, folder = best
+    return Refreshed(counted, pooling.added, choice, candidate, folder, report, "; ".join(report.reasons))
+
+
+def _contenders(
+    store: FleetStore,
+    embedder: str,
+    learn: Sequence[Statistics],
+    prior: HeadParameters,
+    choice: Choice,
+    rules: RefreshRules,
+) -> Iterator[tuple[str, HeadParameters]]:
+    """The heads that may be judged, by the way in which they were learned."""
+    if math.isfinite(choice.strength):
+        yield "closed form", refined(_total(learn), prior, choice.strength)
+    if rules.challenger is not None:
+        fleet = challenger_fleet(itertools.islice(store.embeddings(embedder, LEARN_FOLDS), rules.most_learned))
+        if fleet is not None:
+            head, report = train_challenger(fleet, prior, settings=rules.challenger)
+            yield f"trained by gradient, {report.people} people", head
+
+
+def _standing(report: GateReport) -> tuple[int, float]:
+    """What may replace stands before what may not, and of those the one that misses least."""
+    order = {"replace": 0, "keep": 1, "refuse": 2}[report.decision]
+    return order, report.heads[CANDIDATE].mix if report.heads else math.inf
 
 
 def trial_people(store: FleetStore, embedder: str, folds: Collection[int], most: int) -> list[tuple[int, TrialPerson]]:
@@ -145,6 +182,7 @@ def _total(folds: Sequence[Statistics]) -> Statistics:
 
 def _judged(
     candidate: HeadParameters,
+    way: str,
     sources: Sources,
     people: Sequence[TrialPerson],
     choice: Choice,
@@ -159,7 +197,7 @@ def _judged(
         samples = [view for person in people[:50] for view in (*person.clean, *person.night)]
         exported = export(candidate, scratch, sources.embedder.name, samples)
         report = gate_file(exported, sources, people, rules.gate)
-        about = _about(exported, sources, choice)
+        about = {"learned": way, **_about(exported, sources, choice)}
         (scratch / "gate.json").write_text(to_json(report, about), "utf-8")
         (scratch / "gate.html").write_text(as_html(report, about), "utf-8")
         if dry_run:

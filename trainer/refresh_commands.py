@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import RefusedError
 from edge.inference.spec import load_manifest
+from trainer.challengers.settings import ChallengerSettings
 from trainer.gate import GateReport, GateRules
 from trainer.gate_report import as_html, as_text, read_report
 from trainer.progress import Bar
@@ -100,8 +101,9 @@ def _gate(arguments: argparse.Namespace) -> int:
 def _rules(settings: TrainerSettings) -> RefreshRules:
     from trainer.refresh import RefreshRules
 
-    target = settings.refresh.target_fpir
-    return RefreshRules(target_fpir=target, gate=replace(gate_rules(settings.gate), fpir=target))
+    target, strategy = settings.refresh.target_fpir, settings.refresh.challenger
+    challenger = None if strategy == "off" else ChallengerSettings(strategy=strategy)
+    return RefreshRules(target_fpir=target, challenger=challenger, gate=replace(gate_rules(settings.gate), fpir=target))
 
 
 def gate_rules(settings: GateSettings) -> GateRules:

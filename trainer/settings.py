@@ -144,6 +144,13 @@ class RefreshSettings(Slice):
     target_fpir: Annotated[
         float, Key("Strangers taken for somebody that a head is judged by; as the doors have it", low=1e-4, high=0.1)
     ] = 0.01
+    challenger: Annotated[
+        Literal["off", "one", "mirrored", "workers"],
+        Key(
+            "Also train a head by gradient and let the gate decide: on one device, on all of this machine, or with the "
+            "workers that $TF_CONFIG names"
+        ),
+    ] = "off"
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from edge.inference.head import head_path, load_head
 from edge.inference.spec import load_manifest
 from tests.fakes.fleet import KEY
 from tests.fakes.simulated import SimulatedFleet
+from trainer.challengers.settings import ChallengerSettings
 from trainer.export import read_back
 from trainer.gate import GateRules
 from trainer.gate_report import read_report
@@ -95,6 +97,24 @@ def test_a_fleet_that_sees_people_otherwise_gets_a_head_that_is_ready_to_sign(
     assert report == done.report
     assert about["embedder_sha256"] == EMBEDDER.sha256
     assert "p_3_" not in json.dumps(about)
+
+
+def test_a_challenger_is_judged_beside_the_closed_form_and_one_of_the_two_is_kept(
+    fleet: FleetStore, tmp_path: Path
+) -> None:
+    tell(fleet, FLEET.reports("front", 300, seed=3))
+    quick = ChallengerSettings(epochs=2, seeds=1, shrinkages=(0.1,))
+    done = refresh(fleet, Sources.of(EMBEDDER, tmp_path), replace(RULES, challenger=quick), silent)
+    assert done.folder is not None
+    assert [folder.name for folder in tmp_path.iterdir() if folder.is_dir()] == [done.folder.name]
+    _, about = read_report(done.folder / "gate.json")
+    assert about["learned"] == "closed form" or about["learned"].startswith("trained by gradient, ")
+
+
+def test_too_few_people_train_no_challenger(fleet: FleetStore, tmp_path: Path) -> None:
+    tell(fleet, FLEET.reports("front", 10, seed=3))
+    done = refresh(fleet, Sources.of(EMBEDDER, tmp_path), replace(RULES, challenger=ChallengerSettings()), silent)
+    assert done.candidate is None
 
 
 def test_nobody_who_judges_a_head_was_learned_from() -> None:

@@ -270,8 +270,9 @@ def counter_of(trusted: Trusted) -> int:
 
 
 def withdrawn_in(trusted: Trusted) -> set[str]:
-    """Releases of which it is signed that they are withdrawn."""
-    notes = (trusted.of(role).signed.unrecognized_fields.get(NOTE, {}) for role in TARGETS_ROLES)
+    """Releases of which clients see that they are withdrawn; what is only signed yet is left out, role by role."""
+    seen = (role for role in TARGETS_ROLES if trusted.of(role).signed.version == trusted.published(role))
+    notes = (trusted.of(role).signed.unrecognized_fields.get(NOTE, {}) for role in seen)
     return {release for note in notes for release in note.get("withdrawn", ())}
 
 

@@ -124,11 +124,11 @@ def read_key(path: Path, passphrases: Passphrases) -> CryptoSigner:
         RefusedError: none of the passphrases opens it. StoreError: others may read it, or it is no key.
     """
     try:
-        if path.stat().st_mode & 0o077:
-            raise StoreError(f"{path}: others may read this key; chmod 600 {path}, and replace it if they did")
-        pem = path.read_bytes()[:_LARGEST]
+        mode, pem = path.stat().st_mode, path.read_bytes()[:_LARGEST]
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}; put the key back from where it is kept") from None
+    if mode & 0o077:
+        raise StoreError(f"{path}: others may read this key; chmod 600 {path}, and replace it if they did")
     if b"BEGIN ENCRYPTED PRIVATE KEY" not in pem:
         raise StoreError(f"{path}: is no key with a passphrase; `openssl pkcs8 -topk8 -in KEY` gives it one")
     for passphrase in passphrases.tries(str(path)):

@@ -47,6 +47,8 @@ class Notices:
             kept = dict(self._kept)
         if self._connected_s is None or now_s - self._connected_s < _SETTLE_S or not self._link.connected:
             return 0
+        # What came back has arrived: should it change again, that is news.
+        self._sent = {door: sent for door, sent in self._sent.items() if kept.get(door, b"") != sent[0]}
         payloads = {door: notice.to_json() for door, notice in wanted.items()}
         return self._send(difference(payloads, kept), now_s)
 

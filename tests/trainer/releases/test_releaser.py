@@ -344,6 +344,7 @@ ACTS: dict[str, Callable[[Releaser, Office], object]] = {
 }
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # the kill is in the files
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("writes", range(7))
 def test_killed_at_any_write_it_is_ended_by_the_same_command_again(office: Office, act: str, writes: int) -> None:
