@@ -16,6 +16,7 @@ from edge.update.pieces import Download, Pace, Waiting
 from edge.update.problems import FetchError
 
 _TURN_S = 1.0
+_LITTLE_WITHIN_S = 5.0  # metadata is a few kB, so that its answer comes soon or is lost
 # The largest release with its metadata, and as much again for what breaks; a year of heads' metadata is under 1 MB.
 MOST_OF_A_SESSION = 128 << 20
 
@@ -80,6 +81,7 @@ class Collector:
         self._clock = clock
         self._pace = pace or Pace()
         self._waiting = Waiting(self._pace.answer_within_s)
+        self._waiting_for_little = Waiting(min(_LITTLE_WITHIN_S, self._pace.answer_within_s))
         self._patience_s = patience_s
         self._most = most
         # By chance, so that answers to a process before this one are nobody's.
@@ -90,11 +92,14 @@ class Collector:
     def pieces(self, file: str, most: int, *, exact: bool = False, start: int = 0) -> Iterator[tuple[bytes, float]]:
         """The file's bytes from `start` on in order, each time with the share of the file that is there.
 
+        exact: it has `most` bytes, as a release of which the length is signed.
+
         Raises:
             FetchError: why it cannot be had.
         """
         self._heard_s = self._clock.monotonic_s()
-        download = Download(file, most, self._numbers, self._pace, self._waiting, exact=exact, start=start)
+        waiting = self._waiting if exact else self._waiting_for_little
+        download = Download(file, most, self._numbers, self._pace, waiting, exact=exact, start=start)
         if self._line.connected:
             download.found(self._clock.monotonic_s())
         while not download.done:

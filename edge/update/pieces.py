@@ -14,6 +14,8 @@ from edge.contract.update import LARGEST_CHUNK, MOST_UNDER_WAY, ChunkStatus, Upd
 from edge.update.problems import FetchError
 
 _MOST_FAILURES = 5
+# Brokers grant a subscription to what they will not deliver.
+_SILENT_BROKER = "that the broker lets this door read update/chunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Pace:
     """How a download goes.
 
     piece: bytes of a request; window: requests open at a time.
-    answer_within_s: after so long a piece is asked for again, until `Waiting` knows how long answers take.
+    answer_within_s: after so long a piece of a release is asked for again, until `Waiting` knows how long answers take.
     min_bytes_per_s: fewer than that since the beginning, beyond `grace_s`, is a sender that only means to keep us busy.
         1 KiB/s brings a head of 70 kB in a good minute, over the worst of mobile links.
     """
@@ -34,7 +36,7 @@ class Pace:
 
 
 class Waiting:
-    """How long to wait for an answer before asking again, as TCP reckons it (RFC 6298); shared by a session's files.
+    """How long to wait for an answer before asking again, as TCP reckons it (RFC 6298); shared by files of a kind.
 
     A server whose broker was killed is back within seconds, and one that serves many doors takes its time: either is
     seen from the answers before. Asking again is cheap, since the server puts it in the older request's place.
@@ -63,7 +65,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class _Open:
-    """A piece that was asked for. tries: how often."""
+    """A piece that was asked for. tries: how often; since_s: when last."""
 
     offset: int
     length: int
@@ -97,7 +99,8 @@ class Download:
         self._total = most if exact else None
         self._next = self._given = self._start = start
         self._again: list[_Open] = []
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, _Open] = {}  # by offset
+        self._asked: dict[int, tuple[_Open, float]] = {}  # by number: all that an answer may yet come to
         self._early: dict[int, bytes] = {}
         self._received = self._failures = 0
         self._connected_since_s: float | None = None
@@ -125,6 +128,7 @@ class Download:
             piece.tries = 0  # nobody kept it waiting
         self._again = sorted([*self._again, *self._open.values()], key=lambda piece: piece.offset)
         self._open.clear()
+        self._asked.clear()
 
     def due(self, now_s: float) -> list[UpdateRequest]:
         """What to ask for now.
@@ -133,11 +137,13 @@ class Download:
             FetchError: too little came in all this time.
         """
         self._check_rate(now_s)
-        for number, piece in list(self._open.items()):
+        for piece in list(self._open.values()):
             if now_s - piece.since_s >= self._waiting.limit_s(piece.tries):
-                self._again.append(self._open.pop(number))
+                self._again.append(self._open.pop(piece.offset))
         requests = []
-        while len(self._open) < self._pace.window and (wanted := self._wanted()) is not None:
+        # The first piece alone shows how long one takes; a full window at once would be asked for twice on a slow link.
+        window = self._pace.window if self._received else 1
+        while len(self._open) < window and (wanted := self._wanted()) is not None:
             requests.append(self._ask(wanted, now_s))
         return requests
 
@@ -147,10 +153,10 @@ class Download:
         Raises:
             FetchError: there is no such file, or what came must not be taken.
         """
-        piece = self._open.pop(chunk.number, None)
-        if piece is None:
+        piece, asked_s = self._asked.pop(chunk.number, (None, 0.0))
+        if piece is None or not self._is_missing(piece):
             return []
-        self._waiting.heard(now_s - piece.since_s)
+        self._waiting.heard(now_s - asked_s)
         if chunk.status is not ChunkStatus.OK:
             self._fail(piece, chunk)
             return []
@@ -164,6 +170,13 @@ class Download:
             self._given += len(data)
         return ready
 
+    def _is_missing(self, piece: _Open) -> bool:
+        """And from now on it is not: an answer came, be it to an earlier request for it."""
+        if piece in self._again:
+            self._again.remove(piece)
+            return True
+        return self._open.pop(piece.offset, None) is not None
+
     def _elapsed_s(self, now_s: float) -> float:
         return self._connected_s + (now_s - self._connected_since_s if self._connected_since_s is not None else 0.0)
 
@@ -172,7 +185,8 @@ class Download:
         if (elapsed_s := self._elapsed_s(now_s)) <= allowed_s:
             return
         if self._received == 0:
-            raise FetchError("away", f"the trainer does not answer: nothing of {self._file} came in {elapsed_s:.0f} s")
+            what = f"the trainer does not answer: nothing of {self._file} came in {elapsed_s:.0f} s"
+            raise FetchError("away", f"{what}; see that it distributes, and {_SILENT_BROKER}")
         raise FetchError("slow", f"{self._file} comes too slowly: {self._received} bytes in {elapsed_s:.0f} s")
 
     def _wanted(self) -> _Open | None:
@@ -191,7 +205,8 @@ class Download:
     def _ask(self, piece: _Open, now_s: float) -> UpdateRequest:
         number = next(self._numbers)
         piece.tries, piece.since_s = piece.tries + 1, now_s
-        self._open[number] = piece
+        self._open[piece.offset] = piece
+        self._asked[number] = (piece, now_s)
         return UpdateRequest(number=number, file=self._file, offset=piece.offset, length=piece.length)
 
     def _fail(self, piece: _Open, chunk: UpdateChunk) -> None:

@@ -34,6 +34,7 @@ class Heard:
     payload: bytes
     retained: bool
     correlation: bytes | None
+    response_topic: str | None = None
 
 
 class World:
@@ -92,7 +93,8 @@ class World:
 
     def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         correlation = getattr(message.properties, "CorrelationData", None)
-        self.heard.append(Heard(message.topic, bytes(message.payload), message.retain, correlation))
+        reply = getattr(message.properties, "ResponseTopic", None)
+        self.heard.append(Heard(message.topic, bytes(message.payload), message.retain, correlation, reply))
         if self.acknowledges and message.topic.endswith("/events"):
             event = RecognitionEvent.from_json(bytes(message.payload))
             client.publish(f"{message.topic}/ack", EventAck(ids=(event.event,), by="archive").to_json(), qos=1)

@@ -94,9 +94,10 @@ def test_the_broker_is_killed_again_and_again_and_the_download_completes(
     one.start()
     chance = random.Random(3)
     for number in range(KILLS):
-        share = number / KILLS
+        share = number / (KILLS + 1)
         wait_until(lambda share=share: one.share >= share, f"{share} of it is there", 60)  # type: ignore[misc] # mypy's
         time.sleep(chance.random() * 0.02)
+        assert one.is_alive(), "the download was over before the broker was killed for the last time"
         broker.kill()
         broker.start()
     assert one.finish(600).read("face.head.tflite") == contents(repository)

@@ -19,6 +19,7 @@ from trainer.export import read_back
 from trainer.gate import GateRules
 from trainer.gate_report import read_report
 from trainer.refresh import GATE_FOLDS, LEARN_FOLDS, Refreshed, RefreshRules, Sources, refresh
+from trainer.releases.packing import check_gate, read_candidate
 from trainer.statistics import FOLDS
 from trainer.store.store import FleetStore
 
@@ -93,6 +94,7 @@ def test_a_fleet_that_sees_people_otherwise_gets_a_head_that_is_ready_to_sign(
     ]
     head = load_head(done.folder / f"{EMBEDDER.name}.head.json", EMBEDDER.sha256)
     assert head.id == done.candidate
+    check_gate(read_candidate(done.folder), even_refused=None)  # it can be signed as it is
     report, about = read_report(done.folder / "gate.json")
     assert report == done.report
     assert about["embedder_sha256"] == EMBEDDER.sha256

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.errors import SettingsError
+from edge.inference.head import head_path
+from edge.inference.spec import load_manifest
+from tests.fakes.messages import RELEASE
 from tests.fakes.simulated import EMBEDDER
 from trainer.cli import main, parser
 from trainer.gate import FileFacts, judge
 from trainer.gate_report import to_json
 from trainer.refresh_commands import gate_rules
-from trainer.settings import GateSettings
+from trainer.settings import GateSettings, load_trainer_settings
+from trainer.store.open import open_fleet_store
+
+EMBEDDER_SPEC = load_manifest().pick("embedder")
 
 
 @pytest.fixture
@@ -49,6 +56,19 @@ def test_a_dry_run_is_not_in_the_status(settings: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert main(["status", "--settings", str(settings)]) == 0
     assert "refresh    none yet" in capsys.readouterr().out
+
+
+def test_a_published_head_is_what_a_refresh_compares_with_and_its_files_must_be_there(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sha256 = EMBEDDER_SPEC.sha256
+    with open_fleet_store(load_trainer_settings(settings).store) as store, store.write() as writer:
+        writer.releases.add(replace(RELEASE, release="plda-7", compatible=sha256, embedder_sha256=sha256))
+        writer.releases.begin("plda-7", "rest", {}, 0)
+    assert main(["refresh", "--settings", str(settings)]) == 3
+    assert "the files of the published head plda-7 are not here; name it with --current" in capsys.readouterr().err
+    current = ["--current", str(head_path(EMBEDDER_SPEC))]
+    assert main(["refresh", "--settings", str(settings), *current]) == 0
 
 
 def test_an_unknown_embedder_is_one_line_with_those_there_are(

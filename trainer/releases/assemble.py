@@ -49,18 +49,18 @@ class GivenKeys:
 
 
 def key_folders(settings: TrainerSettings, given: GivenKeys | None = None) -> KeyFolders:
-    """The server's own keys, and those that are named.
-
-    Raises:
-        SettingsError: the file of the passphrase that the settings name cannot be read.
-    """
+    """The server's own keys, and those that are named. A passphrase that cannot be read is told when it is needed."""
     given, places = given or GivenKeys(), Places.of(settings)
-    known = [*given.passphrases, *online_passphrase(settings)]
-    return KeyFolders([places.online, *given.folders], Passphrases(known, given.ask))
+    passphrases = Passphrases(given.passphrases, given.ask, lambda: online_passphrase(settings))
+    return KeyFolders([places.online, *given.folders], passphrases)
 
 
 def online_passphrase(settings: TrainerSettings) -> list[bytes]:
-    """The passphrase of the server's own keys; none where none was made yet."""
+    """The passphrase of the server's own keys; none where none was made yet.
+
+    Raises:
+        SettingsError: the file that the settings name cannot be read.
+    """
     file = Places.of(settings).passphrase
     if settings.releases.passphrase_file is None and not file.exists():
         return []

@@ -20,7 +20,6 @@ class ReleaseUpkeep:
     """Rollouts and renewals of one worker. link: how it reaches the broker; notices have a connection of their own."""
 
     def __init__(self, settings: TrainerSettings, store: FleetStore, link: LinkSettings) -> None:
-        """Raises: SettingsError: the passphrase of the server's keys cannot be read."""
         keys, topics = key_folders(settings), Topics(settings.mqtt.base)
         own = replace(link, client_id=f"{link.client_id}-releases", session_expiry_s=0)
         heard = (Subscription(topics.filter("update_notice"), retained=True),)

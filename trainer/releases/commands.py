@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import RefusedError
 from edge.log import setup_logging
-from trainer.releases.options import add_command, add_release, given_keys, tell
+from trainer.releases.options import ROLES, add_command, add_release, given_keys, tell
 from trainer.settings import TrainerSettings, load_trainer_settings
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 def _renew(arguments: argparse.Namespace) -> int:
     """Sign roles anew. Those whose keys the server has are renewed by `ingest` as well, by itself."""
+    if unknown := [role for role in arguments.roles if role not in ROLES]:
+        raise RefusedError(f"{unknown[0]}: is no role; there are {', '.join(ROLES)}")
     with _open(arguments, keys=True) as at:
         roles = list(arguments.roles) or [role for role in at.releaser.due() if role in at.keys.roles()]
         if not arguments.dry_run:

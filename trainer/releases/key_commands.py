@@ -6,10 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from trainer.releases.options import add_command, add_passphrases, asked_passphrases, given_keys, tell
+from trainer.releases.options import ROLES, add_command, add_passphrases, asked_passphrases, given_keys, tell
 from trainer.settings import load_trainer_settings
-
-_ROLES = ("root", "targets", "heads", "snapshot", "timestamp")
 
 
 def add_key_commands(subparsers: Any) -> None:
@@ -21,7 +19,7 @@ def add_key_commands(subparsers: Any) -> None:
     init.add_argument("--dry-run", action="store_true", help="tell what would be made")
     add_passphrases(init)
     replace = add_command(actions, "replace", _replace, "put a new key in an old one's place", keys=True)
-    replace.add_argument("role", choices=_ROLES, metavar="ROLE", help=", ".join(_ROLES))
+    replace.add_argument("role", choices=ROLES, metavar="ROLE", help=", ".join(ROLES))
     replace.add_argument("--key-id", default="", metavar="ID", help="the beginning of the old key's id")
     replace.add_argument("--offline", type=Path, metavar="DIR", help="where a key is put that is then carried away")
 

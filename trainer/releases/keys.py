@@ -22,10 +22,10 @@ from securesystemslib.signer import CryptoSigner, Signer
 
 from edge.errors import RefusedError, StoreError
 from edge.store.durable import create_durably, make_directory
+from trainer.releases.options import ROLES
 from trainer.releases.passphrases import Passphrases
 
 ROOT_KEYS, ROOT_THRESHOLD = 3, 2
-ROLES = ("root", "targets", "heads", "snapshot", "timestamp")
 _NAME = re.compile(rf"({'|'.join(ROLES)})(-[0-9]{{1,4}})?\.pem")
 _LARGEST = 16_384
 

@@ -12,6 +12,8 @@ from trainer.releases.passphrases import Passphrases, at_terminal, read_descript
 if TYPE_CHECKING:
     from trainer.releases.assemble import GivenKeys
 
+ROLES = ("root", "targets", "heads", "snapshot", "timestamp")
+
 
 def add_command(subparsers: Any, name: str, run: Any, words: str, *, keys: bool = False) -> argparse.ArgumentParser:
     """A command with `--settings` and `--json`; with keys also where those are found."""

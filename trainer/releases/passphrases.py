@@ -19,14 +19,20 @@ Ask = Callable[[str], str]
 class Passphrases:
     """Those that are known; a person is asked for more only where there is one. Shows nothing of them when printed."""
 
-    def __init__(self, known: Sequence[bytes] = (), ask: Ask | None = None) -> None:
-        """ask: prints the words and reads a line unseen; None where nobody can be asked."""
+    def __init__(
+        self, known: Sequence[bytes] = (), ask: Ask | None = None, kept: Callable[[], Sequence[bytes]] = tuple
+    ) -> None:
+        """ask: prints the words and reads a line unseen; None where nobody can be asked.
+
+        kept: reads those that the server keeps, each time anew: keys may be made while it runs.
+        """
         self._known = list(known)
         self._ask = ask
+        self._kept = kept
 
     def tries(self, what: str) -> Iterator[bytes]:
         """Passphrases to try on a key file, the known ones first. what: the file, for the person who is asked."""
-        yield from tuple(self._known)
+        yield from (*self._known, *self._kept())
         if self._ask is not None:
             asked = self._ask(f"passphrase of {what}: ").encode()
             self._known.append(asked)

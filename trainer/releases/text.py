@@ -8,11 +8,11 @@ from typing import Any
 
 from edge.contract.codec import to_object
 from edge.contract.release import ReleaseDescription
+from trainer.releases.options import ROLES
 from trainer.releases.repository import Trusted
 from trainer.releases.steering import FleetRow, Standing
 
 _HEADS: tuple[str, ...] = ("door", "in force", "for", "ring", "status", "state", "try", "last heard of", "reason")
-_ROLES = ("root", "targets", "heads", "snapshot", "timestamp")
 
 
 def time_of(wall_s: float | None) -> str | None:
@@ -53,19 +53,19 @@ def standing_lines(standing: Standing) -> list[str]:
         lines.append("  doors  " + ", ".join(f"{count} {status}" for status, count in sorted(standing.doors.items())))
     lines += [f"  next   {standing.next}"] if standing.next else []
     return lines + (
-        [f"  signed although the gate did not let it through: {release.even_refused}"] if release.even_refused else []
+        [f"  signed on somebody's word: {release.even_refused}"] if release.even_refused else []
     )
 
 
 def roles_json(trusted: Trusted, now: datetime) -> dict[str, Any]:
     """Each role's version, and how many days its signature holds."""
-    return {role: _role(trusted, role, now) for role in _ROLES}
+    return {role: _role(trusted, role, now) for role in ROLES}
 
 
 def role_lines(trusted: Trusted, due: Sequence[str], now: datetime) -> list[str]:
     """The same for a terminal. due: roles to be renewed."""
     lines = []
-    for role in _ROLES:
+    for role in ROLES:
         said = _role(trusted, role, now)
         left = "has expired" if said["days"] < 0 else f"holds {said['days']:.1f} days more"
         mark = "; renew it" if role in due else ""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.contract.topics import Topics
 from edge.ports import Incoming
 from tests.fakes.fleet import report
-from tests.fakes.messages import ACK, ERASED, EVENT, REPORT, STATE
+from tests.fakes.messages import ACK, ERASED, EVENT, REPORT, STATE, UPDATE_STATE
 from trainer.ingest.reading import HEAD_BYTES, Item, read, subscriptions
 
 TOPICS = Topics("doorward")
@@ -31,6 +31,7 @@ def test_a_worker_shares_messages_with_its_group_and_has_states_to_itself() -> N
         ("$share/blue/doorward/+/fleet/people", False),
         ("$share/blue/doorward/+/fleet/erased", False),
         ("doorward/+/state", True),
+        ("doorward/+/update/state", True),
     ]
 
 
@@ -47,6 +48,19 @@ def test_a_good_message_is_read_with_its_id(topic: str) -> None:
 def test_a_state_has_no_id() -> None:
     item = item_of("doorward/front/state", STATE.to_json())
     assert (item.message, item.id) == (STATE, None)
+    item = item_of("doorward/front/update/state", UPDATE_STATE.to_json())
+    assert (item.message, item.id, item.kind) == (UPDATE_STATE, None, "update_state")
+
+
+def test_a_door_s_word_on_updates_that_is_not_its_own_or_is_cut_is_set_aside() -> None:
+    for topic, payload, words in (
+        ("doorward/back/update/state", UPDATE_STATE.to_json(), "must be back as in the topic"),
+        ("doorward/front/update/state", UPDATE_STATE.to_json()[:50], "update/state: is not JSON"),
+        ("doorward/front/update/state", b"", "update/state"),
+    ):
+        poison = item_of(topic, payload).poison
+        assert poison is not None
+        assert words in poison.reason
 
 
 @pytest.mark.parametrize("topic", PLACES)

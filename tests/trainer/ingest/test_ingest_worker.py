@@ -14,10 +14,12 @@ from edge.adapters.memory_link import MemoryLink
 from edge.contract.fleet import FleetAck, PersonErased, PersonReport
 from edge.contract.messages import EventAck, Message
 from edge.contract.topics import Topics
+from edge.contract.update import UpdateStep
 from tests.fakes.fleet import EMBEDDER, KEY, OTHER_EMBEDDER, erased, report
 from tests.fakes.log_lines import lines
-from tests.fakes.messages import STATE, new_event
+from tests.fakes.messages import RELEASE, STATE, new_event
 from tests.fakes.postgres import Postgres
+from tests.fakes.rollout import meet, said
 from tests.fakes.world import wait_until
 from trainer.ingest.intake import Intake
 from trainer.ingest.worker import Worker, WorkerRules, pause_s
@@ -192,6 +194,28 @@ def test_of_a_doors_states_in_one_batch_the_newest_holds(store: FleetStore) -> N
             house.send("doorward/front/state", replace(STATE, people=people))
         house.wait_for(3)
     assert [door.people for door in store.status().doors] == [3]
+
+
+def test_of_what_a_door_says_of_updates_in_one_batch_every_word_counts(store: FleetStore) -> None:
+    """That it went back is over in a moment, and stops the rollout."""
+    description = replace(RELEASE, release="r1")
+    meet(store, ("front",))
+    with store.write() as writer:
+        writer.releases.add(description)
+        writer.releases.begin("r1", "rest", {"front": 0}, 0)
+    house = House(store, replace(RULES, wait_s=0.5))
+    with running(house):
+        steps: tuple[UpdateStep, ...] = ("trial", "rolled_back", "downloading")
+        for number, step in enumerate(steps):
+            house.send("doorward/front/update/state", said("front", "r1", step, 1e9 + number))
+        house.send("doorward/front/update/state", b"{}")
+        house.wait_for(4)
+    assert not house.link.published
+    with store.reading_releases() as kept:
+        row = kept.doors_of("r1")[0]
+        assert (row.status, row.rolled_back) == ("downloading", True)
+        assert [one.state for one in kept.updates()] == ["downloading"]
+    assert list(store.status().set_aside) == ["update/state: key 'schema': is missing"]
 
 
 def test_nothing_is_answered_or_acknowledged_before_the_commit(
