@@ -51,9 +51,11 @@ crash: ## the template store under kill -9 and power cuts, for minutes; as root,
 bench: ## how fast this machine recognizes; ARGS='pairs --data DIR' and the like run the trainer's instead
 	$(call timed,make bench,$(test_env) && $(TEST)/$(if $(ARGS),doorward-trainer,doorward) bench $(ARGS))
 
-docs: ## write the pages that are made from code again
+docs: ## write the pages and the example settings that are made from code again
 	@$(test_env) && $(TEST)/python -m edge.settings.text > docs/settings.md
 	@$(TEST)/python -m trainer.settings > docs/trainer-settings.md
+	@$(TEST)/doorward settings example > deploy/doorward.toml
+	@$(TEST)/python -m trainer.settings example > deploy/trainer.toml
 
 clean: ## take away the environments and what the tools left
 	rm -rf .venv .venv-test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,8 +9,6 @@ a file of its people; 7 broker, or a daemon that does not answer; 8 panel; 9 not
 from __future__ import annotations
 
 import argparse
-import errno
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from pathlib import Path
 from edge import __version__
 from edge.errors import DoorwardError
 from edge.log import setup_logging
+from edge.output import guarded, is_of_output
 
 # Each has `add(subparsers)`, which sets `run`, a function from the parsed line to an exit code.
 _COMMANDS = ("run", "identify", "enroll", "people", "press", "events", "doctor", "bench", "settings", "demo")
@@ -29,23 +28,7 @@ _REPORT = "please report this, with what DOORWARD_DEBUG=1 shows"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
-    if sys.stdout is None:  # as `>&-` leaves it; files opened later would take its place
-        print("doorward: standard output is closed; send it to a file or to /dev/null", file=sys.stderr)
-        return DoorwardError.exit_code
-    try:
-        try:
-            return _run(argv)
-        finally:
-            sys.stdout.flush()  # of --help too, which ends the process
-    except BrokenPipeError:  # `doorward people list | head`
-        _drop_output()
-        return 0
-    except OSError as error:
-        if not _is_of_output(error):  # only with DOORWARD_DEBUG
-            raise
-        _drop_output()
-        print(f"doorward: the output cannot be written: {error.strerror}", file=sys.stderr)
-        return DoorwardError.exit_code
+    return guarded("doorward", lambda: _run(argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -55,7 +38,6 @@ def _run(argv: Sequence[str] | None) -> int:
     # twice what it needs (16 against 33 ms a frame).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        _take_any_text()
         arguments = parser().parse_args(argv)
         setup_logging("warning")
         code: int = arguments.run(arguments)
@@ -67,33 +49,13 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if debug or isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and _is_of_output(error)):
+        if debug or is_of_output(error):
             raise
         from edge.adapters.camera_options import one_line  # with numpy, hence not above
 
         print(f"doorward: unexpected: {type(error).__name__}: {one_line(error)}; {_REPORT}", file=sys.stderr)
         return DoorwardError.exit_code
     return code
-
-
-def _is_of_output(error: OSError) -> bool:
-    """Whether standard output failed: what it did not take is still to be written, and fails again."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return error.errno == errno.ENOSPC and error.filename is None  # an unbuffered one keeps nothing back
-
-
-def _drop_output() -> None:
-    """Nothing more is written to standard output, or Python would complain about the rest at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _take_any_text() -> None:
-    """Names of people and files go out even where the terminal's character set does not have them."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def parser() -> argparse.ArgumentParser:

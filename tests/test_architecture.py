@@ -107,10 +107,10 @@ def test_inference_knows_recognition_and_no_adapter() -> None:
 
 def test_the_trainer_uses_of_the_device_only_what_both_must_agree_on() -> None:
     shared = ("edge.contract", "edge.recognition", "edge.inference", "edge.errors", "edge.adapters.pictures")
-    # How templates are sealed, how the broker is spoken to, and the form of settings and log lines are written once.
+    # How templates are sealed, how the broker is spoken to, and the form of settings, log and output are written once.
     sealing = ("edge.store.keys", "edge.store.codec", "edge.store.durable")
     link = ("edge.ports", "edge.adapters.mqtt", "edge.adapters.mqtt_settings")
-    forms = ("edge.settings", "edge.log")
+    forms = ("edge.settings", "edge.log", "edge.output")
     packing = ("edge.update.bundle",)
     found = strays("trainer", own=("trainer", *shared, *sealing, *link, *forms, *packing), any_other=True)
     assert [stray for stray in found if not stray.endswith(" imports edge")] == []  # its version

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge.recognition.scoring import Head
-from trainer.dealt import Dealt, deal
+from trainer.dealt import Dealt, deal, find_all
 from trainer.distill import HeadParameters
 from trainer.trials import TrialPerson
 
@@ -21,28 +21,35 @@ from trainer.trials import TrialPerson
 SCALES = tuple(float(scale) for scale in np.geomspace(0.5, 10.0, 31))
 _MARGIN = 1.1  # other people will name strangers somewhat more or less often: rather less
 _BOTH = 1.25
-# Half of what the gate allows, which asks other people.
+# Of the searches that are answered rightly. Half of what the gate allows, which asks other people.
 _FLIPS = 0.0025
 # So many people are worth as much as knowing nothing: among a few, one double would settle it.
 _EVEN_PEOPLE = 30.0
 
 
 def with_fpir_scale(
-    head: HeadParameters, current: Head, people: Sequence[TrialPerson], target_fpir: float, table: int, draws: int = 2
+    head: HeadParameters,
+    current: Head,
+    factory: Head,
+    people: Sequence[TrialPerson],
+    target_fpir: float,
+    table: int,
+    draws: int = 2,
 ) -> HeadParameters:
     """The same head with the scale at which these people name strangers as often as the target says, or a little less.
 
     A laxer one is taken where that would lose searches that `current` answers rightly, but none with which strangers
-    are named more often than by `current`. Too few people for two tables leave the head as it was.
+    are named more often than by `current`, nor than by `factory`: else each head might be laxer than the one before.
+    Too few people for two tables leave the head as it was.
     """
     searched = [person for person in people if person.clean or person.night]
     if len(searched) < 4:
         return head
     tables = deal(len(searched), min(table, len(searched) // 2), draws)
-    before, after = (Dealt.of(one, searched, (), tables) for one in (current, head.head()))
-    kept = before.found(target_fpir)
-    found = {scale: after.found(target_fpir, scale) for scale in SCALES}
-    most = max(target_fpir, kept.realised_fpir())
+    kept, shipped = (find_all(one, searched, (), tables, target_fpir) for one in (current, factory))
+    dealt = Dealt.of(head.head(), searched, (), tables)
+    found = {scale: dealt.found(target_fpir, scale) for scale in SCALES}
+    most = max(target_fpir, min(kept.realised_fpir(), shipped.realised_fpir()))
     strict = [scale for scale in SCALES if found[scale].realised_fpir() * _MARGIN <= target_fpir]
     wanted = strict[0] if strict else SCALES[-1]
     was_right = kept.enrolled.clean().accepted
@@ -50,7 +57,7 @@ def with_fpir_scale(
         if found[scale].realised_fpir() > most:
             break
         wanted = scale
-        if (was_right & ~found[scale].enrolled.clean().accepted).mean() <= _FLIPS:
+        if (was_right & ~found[scale].enrolled.clean().accepted).sum() <= _FLIPS * was_right.sum():
             break
     trust = len(searched) / (len(searched) + _EVEN_PEOPLE)
     return replace(head, fpir_scale=head.fpir_scale * (wanted / head.fpir_scale) ** trust)

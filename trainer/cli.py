@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from edge import __version__
-from edge.errors import DoorwardError
+from edge.errors import DoorwardError, StoreError
+from edge.output import guarded, is_of_output, printable_lines
 from trainer.bench.commands import add_bench_commands
 from trainer.distribute.commands import add_distribute_commands
 from trainer.embedder.commands import add_models_commands
@@ -25,6 +26,11 @@ from trainer.releases.key_commands import add_key_commands
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no stack trace reaches the user unless DOORWARD_DEBUG is set."""
+    return guarded("doorward-trainer", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """The exit code. Raises: OSError where standard output takes nothing."""
     debug = bool(os.environ.get("DOORWARD_DEBUG"))
     try:
         arguments = parser().parse_args(argv)
@@ -32,21 +38,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if debug:
+        if debug or is_of_output(error):
             raise
-        print(f"doorward-trainer: {_line(error)}", file=sys.stderr)
-        return getattr(error, "exit_code", DoorwardError.exit_code)
+        line, code = _told(error)
+        print(f"doorward-trainer: {printable_lines(line)}", file=sys.stderr)
     return code
 
 
-def _line(error: Exception) -> str:
-    """One line for a user, whatever it is."""
+def _told(error: Exception) -> tuple[str, int]:
+    """A line for a user, whatever it is, and the exit code."""
     if isinstance(error, DoorwardError):
-        return str(error)
+        return str(error), error.exit_code
     if isinstance(error, ImportError):
-        return f"{error.name or 'a package'} is not installed; `pip install 'doorward[trainer]'`"
+        return f"{error.name or 'a package'} is not installed; `pip install 'doorward[trainer]'`", 1
+    if isinstance(error, OSError) and error.filename is not None:  # a file that was named, to read or to write
+        return f"{os.fsdecode(error.filename)}: {error.strerror or error}", StoreError.exit_code
     text = " ".join(str(error).split())
-    return f"unexpected: {type(error).__name__}: {text}; please report this, with what DOORWARD_DEBUG=1 shows"
+    line = f"unexpected: {type(error).__name__}: {text}; please report this, with what DOORWARD_DEBUG=1 shows"
+    return line, DoorwardError.exit_code
 
 
 def parser() -> argparse.ArgumentParser:

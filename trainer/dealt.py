@@ -35,7 +35,8 @@ def deal(people: int, size: int, draws: int) -> list[Table]:
 class Searched:
     """Searches in tables, by people who are in the table or by strangers to it; `(P,)` each.
 
-    person: whose search it is. night: by a degraded view. top: the best candidate's score.
+    person: whose search it is; who is in no table counts down from -1. night: by a degraded view.
+    top: the best candidate's score.
     right: that candidate is the person, never so for a stranger. named: top reaches the table's own threshold.
     """
 
@@ -53,8 +54,11 @@ class Searched:
         kept = ~self.night
         return Searched(*(getattr(self, name)[kept] for name in self.__slots__))
 
-    def missed(self, threshold: float) -> NDArray[np.bool_]:
-        """`(P,)` those that do not name the person at rank 1 with a score that reaches the threshold."""
+    def missed(self, threshold: float | Doubles) -> NDArray[np.bool_]:
+        """`(P,)` those that do not name the person at rank 1 with a score that reaches the threshold.
+
+        threshold: with `(R, 1)` of them, `(R, P)`.
+        """
         return ~self.right | (self.top < threshold)
 
     @property
@@ -107,7 +111,7 @@ class Dealt:
             raise ValueError("there are too few people for a table")
         rows = np.stack([head.row([head.project(shot) for shot in person.shots]) for person in people])
         own = run_trials(head, people)
-        foreign, foreign_night = _outside(head, rows, outside)
+        foreign, nobody, foreign_night = _outside(head, rows, outside)
         ceilings, enrolled, strangers = [], [], []
         for table in tables:
             names = tuple(people[place].person for place in table)
@@ -115,7 +119,6 @@ class Dealt:
             scores = own.scores[:, table]
             right, inside = table[scores.argmax(axis=1)] == own.owner, np.isin(own.owner, table)
             everyone = _searched(own.owner, own.at_night, scores, right)
-            nobody = np.full(len(foreign), -1)
             enrolled.append(_some(everyone, inside))
             beside = _searched(nobody, foreign_night, foreign[:, table], np.zeros(len(foreign), np.bool_))
             strangers.append(_joined([_some(everyone, ~inside), beside]))
@@ -143,13 +146,20 @@ def find_all(
     return Dealt.of(head, people, outside, tables).found(target_fpir)
 
 
-def _outside(head: Head, rows: Floats, outside: Sequence[TrialPerson]) -> tuple[Floats, NDArray[np.bool_]]:
+def _outside(
+    head: Head, rows: Floats, outside: Sequence[TrialPerson]
+) -> tuple[Floats, NDArray[np.intp], NDArray[np.bool_]]:
+    """Scores `(P, N)` of all their searches, whose each is, and whether by night."""
     views = [
-        (view, night) for one in outside for night, those in ((False, one.clean), (True, one.night)) for view in those
+        (view, -1 - place, night)
+        for place, one in enumerate(outside)
+        for night, those in ((False, one.clean), (True, one.night))
+        for view in those
     ]
     if not views:
-        return np.empty((0, len(rows)), np.float32), np.empty(0, np.bool_)
-    return head.scores(rows, [head.project(view) for view, _ in views]), np.array([night for _, night in views])
+        return np.empty((0, len(rows)), np.float32), np.empty(0, np.intp), np.empty(0, np.bool_)
+    scores = head.scores(rows, [head.project(view) for view, _, _ in views])
+    return scores, np.array([who for _, who, _ in views]), np.array([night for _, _, night in views])
 
 
 def _searched(person: NDArray[np.intp], night: NDArray[np.bool_], scores: Floats, right: NDArray[np.bool_]) -> Searched:

@@ -7,22 +7,27 @@ Pure. What is judged are heads as doors score with them: the candidate is the ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.codec import between, count, matches
 from edge.recognition.scoring import Head
 from trainer.dealt import Found, deal, find_all
-from trainer.statistics import Doubles
+from trainer.paired import Difference, difference
 from trainer.trials import TrialPerson
 
 Decision = Literal["replace", "keep", "refuse"]
-CANDIDATE, CURRENT, COSINE = "candidate", "current", "centred cosine"
+CANDIDATE, CURRENT, FACTORY, COSINE = HEADS = ("candidate", "current", "factory", "centred cosine")
 
 DET_GRID = tuple(float(f) for f in np.geomspace(0.001, 0.2, 24))
+
+Share = Annotated[float, between(0, 1)]
+Count = Annotated[int, between(0, 1e12)]
+Line = Annotated[str, matches(r"[^\x00-\x1f\x7f-\x9f]*", "one line of text")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +39,56 @@ class GateRules:
     clean_worse: by how much FNIR of clean searches may exceed the current head's.
     sure: in so many of the bootstrap's draws a candidate must be better before it replaces; and it is worse, and
         refused, when it is worse in so many.
-    realised_fpir: at most so many times the target; where the current head realises more than that, at most so many
-        times what it does (`realised_worse`): people of one company are more alike than the public, for every head.
-    flips: share of clean searches that the current head answers rightly, and the candidate does not.
+    realised_fpir: at most so many times the target. People of one company are more alike than the public, for every
+        head: where the factory head realises more than that on them, at most `realised_worse` times what it does, and
+        never more than `realised_most` times the target. The current head allows nothing, or each head could be a
+        little laxer than the one before it, without an end.
+    flips: of the clean searches that the current head answers rightly, the share that the candidate does not.
     people, strangers: with fewer people to find, or fewer searches by strangers, nothing is judged.
     bytes, project_us: bounds of the exported model, as it runs here.
     """
 
-    fpir: float = 0.01
-    table: int = 20
-    draws: int = 5
-    clean_worse: float = 0.002
-    sure: float = 0.9
-    realised_fpir: float = 1.3
-    realised_worse: float = 1.15
-    flips: float = 0.005
-    people: int = 20
-    strangers: int = 300
-    bytes: int = 1 << 20
-    project_us: float = 2000.0
-    resamples: int = 2000
+    fpir: Annotated[float, between(1e-4, 0.1)] = 0.01
+    table: Annotated[int, between(2, 1000)] = 20
+    draws: Annotated[int, between(1, 100)] = 5
+    clean_worse: Share = 0.002
+    sure: Annotated[float, between(0.5, 1)] = 0.9
+    realised_fpir: Annotated[float, between(1, 10)] = 1.3
+    realised_worse: Annotated[float, between(1, 2)] = 1.15
+    realised_most: Annotated[float, between(1, 20)] = 2.6
+    flips: Share = 0.005
+    people: Annotated[int, between(10, 10_000)] = 20
+    strangers: Annotated[int, between(100, 1_000_000)] = 300
+    bytes: Annotated[int, between(1, 1 << 27)] = 1 << 20
+    project_us: Annotated[float, between(0, 1e5)] = 2000.0
+    resamples: Annotated[int, between(100, 100_000)] = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
     """Of the exported model. parity: a door gets the same numbers from it as the trainer does; words: how nearly."""
 
-    bytes: int
-    project_us: float
+    bytes: Count
+    project_us: Annotated[float, between(0, 1e12)]
     parity: bool
-    words: str
+    words: Line
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing asked. value, limit: what was found and what is allowed. words: both, for a person."""
+    """One thing asked. asked: how the value that was found must stand to the limit. words: both, for a person."""
 
     name: str
-    passed: bool
     value: float
+    asked: Literal["at most", "at least", "under"]
     limit: float
     words: str
+
+    @property
+    def passed(self) -> bool:
+        if self.asked == "at least":
+            return self.value >= self.limit
+        return self.value < self.limit if self.asked == "under" else self.value <= self.limit + 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,59 +99,63 @@ class Rating:
     realised: FPIR at the doors' own thresholds, over the target. det: FNIR of the mix at each FPIR of `DET_GRID`.
     """
 
-    id: str
-    mix: float
-    clean: float
-    realised: float
-    det: tuple[float, ...]
+    id: Line
+    mix: Share
+    clean: Share
+    realised: Annotated[float, between(0, 1e4)]
+    det: Annotated[tuple[Share, ...], count(len(DET_GRID), len(DET_GRID))]
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Somebody whom the current head answers rightly in clean searches in which the candidate does not."""
+    """Somebody whom the candidate does not answer rightly in clean searches in which the current head does.
 
-    person: str
-    searches: int
-    of: int
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """FNIR of the mix, candidate less current. low, high: 95 %, people drawn with replacement.
-
-    better, worse: share of those draws in which the candidate missed fewer, and more.
+    of: so many of their clean searches the current head answers rightly.
     """
 
-    value: float
-    low: float
-    high: float
-    better: float
-    worse: float
+    person: Line
+    searches: Annotated[int, between(1, 1e12)]
+    of: Annotated[int, between(1, 1e12)]
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """On how much a judgement rests. one_visit: people all of whose pictures are of one visit."""
+    """On how much a judgement rests.
 
-    people: int
-    one_visit: int
-    searches: int
-    strangers: int
-    tables: int
+    one_visit: people all of whose pictures are of one visit. joined: records that were taken for one with another, of
+    the same person at another door. dropped: people who were left out, since the same person is learned from.
+    accepted: clean searches that the current head answers rightly.
+    """
+
+    people: Count
+    one_visit: Count = 0
+    joined: Count = 0
+    dropped: Count = 0
+    searches: Count = 0
+    strangers: Count = 0
+    tables: Count = 0
+    accepted: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
-class GateReport:
-    """All that was found, and what follows. heads: by CANDIDATE, CURRENT, COSINE; empty where nothing was judged."""
+class Figures:
+    """All that was found. heads: by the names of `HEADS`; empty, and no difference, where nothing was judged."""
 
-    decision: Decision
-    reasons: tuple[str, ...]
-    checks: tuple[Check, ...]
     heads: Mapping[str, Rating]
     difference: Difference | None
     lost: tuple[Lost, ...]
     tried: Tried
+    file: FileFacts
     rules: GateRules
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport(Figures):
+    """What was found, and what follows from that alone: `conclude` says the same whenever a report is read again."""
+
+    checks: tuple[Check, ...]
+    decision: Decision
+    reasons: tuple[str, ...]
 
 
 def judge(
@@ -146,37 +164,47 @@ def judge(
     outside: Sequence[TrialPerson],
     file: FileFacts,
     rules: GateRules | None = None,
+    dropped: int = 0,
 ) -> GateReport:
-    """Compare the heads named CANDIDATE, CURRENT and COSINE.
+    """Compare the heads of these names: `HEADS`.
 
     people: to be found; those with nothing to search with are left out. outside: never enrolled, strangers to all.
+    dropped: see `Tried`.
     """
     rules = rules or GateRules()
     searched = [person for person in people if person.clean or person.night]
     one_visit = sum(person.one_visit for person in searched)
+    tried = Tried(len(searched), one_visit, sum(person.records - 1 for person in searched), dropped)
     tables = deal(len(searched), min(rules.table, len(searched) // 2), rules.draws) if len(searched) > 1 else []
     if not tables:
-        none = Tried(len(searched), one_visit, 0, 0, 0)
-        return _concluded(_enough(none, rules), {}, None, (), rules, none)
-    found = {name: find_all(head, searched, outside, tables, rules.fpir) for name, head in heads.items()}
-    some = found[CANDIDATE]
-    tried = Tried(len(searched), one_visit, len(some.enrolled), len(some.strangers), len(tables))
+        return conclude(Figures({}, None, (), tried, file, rules))
+    found = {name: find_all(heads[name], searched, outside, tables, rules.fpir) for name in HEADS}
+    candidate, current = found[CANDIDATE], found[CURRENT]
+    before = current.enrolled.clean().accepted
+    lost = _lost(searched, candidate, before)
+    tried = replace(
+        tried,
+        searches=len(current.enrolled),
+        strangers=len(current.strangers),
+        tables=len(tables),
+        accepted=int(before.sum()),
+    )
     rated = {name: _rated(heads[name], each, rules) for name, each in found.items()}
-    difference = _difference(found[CANDIDATE], found[CURRENT], rules)
-    flips = _flips(found)
-    checks = [
-        *_enough(tried, rules),
-        *_compared(rated, difference, rules),
-        _at_most("accept-to-reject flips", float(flips.mean()) if len(flips) else 0.0, rules.flips),
-        *_of_file(file, rules),
-    ]
-    return _concluded(checks, rated, difference, _lost(searched, some, flips), rules, tried)
+    compared = difference(candidate, current, rules.fpir, rules.resamples)
+    return conclude(Figures(rated, compared, lost, tried, file, rules))
 
 
-def decide(
+def conclude(figures: Figures) -> GateReport:
+    """The checks and the decision that follow from figures."""
+    checks = tuple(_checks(figures))
+    decision, reasons = _decide(checks, figures.difference, figures.rules)
+    found = {field.name: getattr(figures, field.name) for field in fields(Figures)}
+    return GateReport(**found, checks=checks, decision=decision, reasons=reasons)
+
+
+def _decide(
     checks: Sequence[Check], difference: Difference | None, rules: GateRules
 ) -> tuple[Decision, tuple[str, ...]]:
-    """What follows from the figures; the same whenever a report is read again."""
     failed = tuple(f"{check.name}: {check.words}" for check in checks if not check.passed)
     if failed or difference is None:
         return "refuse", failed or ("nothing was compared",)
@@ -186,18 +214,6 @@ def decide(
     return "keep", (
         f"not surely better: {said}, fewer in {difference.better:.0%} of draws; {rules.sure:.0%} are asked",
     )
-
-
-def _concluded(
-    checks: Sequence[Check],
-    heads: Mapping[str, Rating],
-    difference: Difference | None,
-    lost: tuple[Lost, ...],
-    rules: GateRules,
-    tried: Tried,
-) -> GateReport:
-    decision, reasons = decide(checks, difference, rules)
-    return GateReport(decision, reasons, tuple(checks), heads, difference, lost, tried, rules)
 
 
 def _rated(head: Head, found: Found, rules: GateRules) -> Rating:
@@ -210,86 +226,57 @@ def _rated(head: Head, found: Found, rules: GateRules) -> Rating:
     )
 
 
-def _difference(candidate: Found, current: Found, rules: GateRules) -> Difference:
-    """Paired: both heads are asked the same searches, and a person's searches are drawn together."""
-    missed = [found.missed_at(rules.fpir).astype(np.float64) for found in (candidate, current)]
-    owner = candidate.enrolled.person
-    searches = np.bincount(owner).astype(np.float64)
-    more = np.bincount(owner, missed[0] - missed[1])
-    there = np.flatnonzero(searches)
-    random = np.random.default_rng(0)
-    drawn = random.integers(0, len(there), (rules.resamples, len(there)))
-    values: Doubles = more[there][drawn].sum(axis=1) / searches[there][drawn].sum(axis=1)
-    low, high = np.percentile(values, [2.5, 97.5])
-    value = float(more.sum() / searches.sum())
-    better, worse = float((values < 0).mean()), float((values > 0).mean())
-    return Difference(value, min(float(low), value), max(float(high), value), better, worse)
-
-
-def _flips(found: Mapping[str, Found]) -> NDArray[np.bool_]:
-    """`(clean searches,)` rightly answered by the current head and not by the candidate, at the doors' thresholds."""
-    before, after = (found[name].enrolled.clean().accepted for name in (CURRENT, CANDIDATE))
-    return np.asarray(before & ~after)
-
-
-def _lost(people: Sequence[TrialPerson], found: Found, flips: NDArray[np.bool_]) -> tuple[Lost, ...]:
-    owner = found.enrolled.clean().person
-    of = np.bincount(owner, minlength=len(people))
-    lost = np.bincount(owner[flips], minlength=len(people))
+def _lost(people: Sequence[TrialPerson], candidate: Found, before: NDArray[np.bool_]) -> tuple[Lost, ...]:
+    """before: `(clean searches,)` that the current head answers rightly, at the doors' own thresholds."""
+    after = candidate.enrolled.clean()
+    of = np.bincount(after.person[before], minlength=len(people))
+    lost = np.bincount(after.person[before & ~after.accepted], minlength=len(people))
     return tuple(Lost(people[place].person, int(lost[place]), int(of[place])) for place in np.flatnonzero(lost))
 
 
-def _enough(tried: Tried, rules: GateRules) -> list[Check]:
-    return [
-        _at_least("people to judge by", tried.people, rules.people),
-        _at_least("searches by strangers to judge by", tried.strangers, rules.strangers),
-    ]
+def _checks(figures: Figures) -> Iterator[Check]:
+    tried, rules, compared = figures.tried, figures.rules, figures.difference
+    left_out = (
+        f"; {tried.dropped} left out whom another door enrolled and who are learned from" if tried.dropped else ""
+    )
+    people = _at_least("people to judge by", tried.people, rules.people)
+    yield replace(people, words=people.words + left_out)
+    if compared is None:
+        return
+    yield _at_least("searches by strangers to judge by", tried.strangers, rules.strangers)
+    yield from _of_heads(figures.heads, compared, rules)
+    lost = sum(lost.searches for lost in figures.lost)
+    flips = _at_most("accept-to-reject flips", lost / max(tried.accepted, 1), rules.flips)
+    yield replace(
+        flips, words=f"{flips.words} of {tried.accepted} clean searches that the current head answers rightly"
+    )
+    yield from _of_file(figures.file, rules)
 
 
-def _compared(heads: Mapping[str, Rating], difference: Difference, rules: GateRules) -> list[Check]:
-    candidate, current, cosine = (heads[name] for name in (CANDIDATE, CURRENT, COSINE))
-    allowed = max(rules.realised_fpir, rules.realised_worse * current.realised)
+def _of_heads(heads: Mapping[str, Rating], difference: Difference, rules: GateRules) -> Iterator[Check]:
+    candidate, current, factory, cosine = (heads[name] for name in HEADS)
     worse = difference.worse if difference.value > 0 else 0.0
-    interval = f"{difference.value:+.2%} [{difference.low:+.2%}, {difference.high:+.2%}]"
-    return [
-        Check(
-            "FNIR, clean and by night", worse < rules.sure, worse, rules.sure, f"{interval} against the current head"
-        ),
-        _at_most("FNIR, clean and by night, against centred cosine", candidate.mix, cosine.mix),
-        _at_most("FNIR, clean", candidate.clean, current.clean + rules.clean_worse),
-        Check(
-            "realised FPIR over its target",
-            candidate.realised <= allowed,
-            candidate.realised,
-            allowed,
-            f"{candidate.realised:.2f}, at most {allowed:.2f} (the current head: {current.realised:.2f})",
-        ),
-    ]
+    interval = f"{difference.value:+.2%} [{difference.low:+.2%}, {difference.high:+.2%}] against the current head"
+    yield Check("FNIR, clean and by night", worse, "under", rules.sure, interval)
+    yield _at_most("FNIR, clean and by night, against centred cosine", candidate.mix, cosine.mix)
+    yield _at_most("FNIR, clean", candidate.clean, current.clean + rules.clean_worse)
+    allowed = max(rules.realised_fpir, min(rules.realised_worse * factory.realised, rules.realised_most))
+    others = f"the factory head: {factory.realised:.2f}, the current one: {current.realised:.2f}"
+    words = f"{candidate.realised:.2f}, at most {allowed:.2f} ({others})"
+    yield Check("realised FPIR over its target", candidate.realised, "at most", allowed, words)
 
 
-def _of_file(file: FileFacts, rules: GateRules) -> list[Check]:
-    return [
-        Check("parity of door and server", file.parity, float(file.parity), 1.0, file.words),
-        Check(
-            "size",
-            file.bytes <= rules.bytes,
-            float(file.bytes),
-            float(rules.bytes),
-            f"{file.bytes:,} of {rules.bytes:,} bytes",
-        ),
-        Check(
-            "time",
-            file.project_us <= rules.project_us,
-            file.project_us,
-            rules.project_us,
-            f"{file.project_us:.0f} of {rules.project_us:.0f} us a projection",
-        ),
-    ]
+def _of_file(file: FileFacts, rules: GateRules) -> Iterator[Check]:
+    yield Check("parity of door and server", float(file.parity), "at least", 1.0, file.words)
+    sizes = f"{file.bytes:,} of {rules.bytes:,} bytes"
+    yield Check("size", float(file.bytes), "at most", float(rules.bytes), sizes)
+    times = f"{file.project_us:.0f} of {rules.project_us:.0f} us a projection"
+    yield Check("time", file.project_us, "at most", rules.project_us, times)
 
 
 def _at_most(name: str, value: float, limit: float) -> Check:
-    return Check(name, value <= limit + 1e-12, value, limit, f"{value:.2%}, at most {limit:.2%}")
+    return Check(name, value, "at most", limit, f"{value:.2%}, at most {limit:.2%}")
 
 
 def _at_least(name: str, value: int, limit: int) -> Check:
-    return Check(name, value >= limit, float(value), float(limit), f"{value}, at least {limit}")
+    return Check(name, float(value), "at least", float(limit), f"{value}, at least {limit}")

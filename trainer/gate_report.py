@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,25 @@ from edge.contract.codec import from_object
 from edge.errors import DoorwardError, MessageError
 from trainer.bench.plots import Axes, Series, line_chart
 from trainer.gate import (
+    CANDIDATE,
+    CURRENT,
     DET_GRID,
+    HEADS,
     Check,
     Decision,
-    Difference,
+    Figures,
+    FileFacts,
     GateReport,
     GateRules,
     Lost,
     Rating,
     Tried,
-    decide,
+    conclude,
 )
+from trainer.paired import Difference
 
-SCHEMA = 1
+SCHEMA = 2
+_ROUNDING = 1e-9
 HEAD_DIGEST = "head_sha256"  # what a report is about: hash of the head's description, which names its model's
 _WORDS: dict[Decision, str] = {
     "replace": "The candidate may replace the current head",
@@ -42,29 +48,32 @@ _STYLE = (
 
 def to_json(report: GateReport, about: Mapping[str, Any]) -> str:
     """The whole report. about: what was compared, by name: embedder, files, counts."""
-    body = {"schema": SCHEMA, **asdict(report), "det_grid": list(DET_GRID), "about": dict(about)}
+    first = {"schema": SCHEMA, "decision": report.decision, "reasons": report.reasons, "checks": _told(report.checks)}
+    body = {**first, **asdict(report), **first, "det_grid": DET_GRID, "about": dict(about)}
     return json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def read_report(file: Path) -> tuple[GateReport, dict[str, Any]]:
     """What `to_json` wrote, and what it is about.
 
+    Checks, decision and reasons are concluded anew, and only compared with what the file says of them.
+
     Raises:
-        DoorwardError: missing, not a report, or its decision is not what its own figures say.
+        DoorwardError: missing, not a report, or what it says does not follow from its own figures.
     """
     try:
         body = json.loads(file.read_text("utf-8"))
-        if body.pop("schema") != SCHEMA:
+        if body["schema"] != SCHEMA:
             raise DoorwardError(f"{file}: another version's report; gate the candidate again")
-        about = dict(body.pop("about"))
-        report = _report(body)
+        about = dict(body["about"])
+        report = conclude(_figures(body))
+        faults = [*_contradictions(report), *_untold(body, report)]
     except OSError as error:
         raise DoorwardError(f"{file}: {error.strerror}; name a gate.json that `refresh` wrote") from error
-    except (ValueError, KeyError, TypeError, AttributeError, MessageError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MessageError) as error:
         raise DoorwardError(f"{file}: no gate report, or a damaged one ({error}); gate the candidate again") from error
-    decision, _ = decide(report.checks, report.difference, report.rules)
-    if decision != report.decision:
-        raise DoorwardError(f"{file}: says {report.decision}, and its own figures say {decision}; gate it again")
+    if faults:
+        raise DoorwardError(f"{file}: {faults[0]}; gate the candidate again")
     return report, about
 
 
@@ -91,7 +100,7 @@ def as_html(report: GateReport, about: Mapping[str, Any]) -> str:
         _table(("", "asked", "found"), (_check_cells(check) for check in report.checks)),
         *_curves(report),
         _table(("head", "id", "FNIR mix", "FNIR clean", "FPIR / target"), _head_cells(report)),
-        "<h2>Searches lost</h2><p>Answered rightly by the current head, and not by the candidate.</p>"
+        "<h2>Searches lost</h2><p>Clean ones, answered rightly by the current head, and not by the candidate.</p>"
         if report.lost
         else "",
         _table(("person", "searches", "of"), ((x.person, str(x.searches), str(x.of)) for x in report.lost)),
@@ -135,19 +144,49 @@ def _mark(cell: str) -> str:
 
 def _tried(tried: Tried) -> str:
     visits = f", {tried.one_visit} of them in one visit alone" if tried.one_visit else ""
+    joined = f", {tried.joined} second records at other doors joined with their first" if tried.joined else ""
+    dropped = f", {tried.dropped} left out since the same person is learned from" if tried.dropped else ""
     asked = f"{tried.searches} searches by them and {tried.strangers} by strangers, in {tried.tables} tables"
-    return f"{tried.people} people{visits}; {asked}"
+    return f"{tried.people} people{visits}{joined}{dropped}; {asked}"
 
 
-def _report(body: dict[str, Any]) -> GateReport:
-    difference = body["difference"]
-    return GateReport(
-        decision=body["decision"],
-        reasons=tuple(body["reasons"]),
-        checks=tuple(from_object("check", Check, check) for check in body["checks"]),
-        heads={name: from_object("head", Rating, head) for name, head in body["heads"].items()},
+def _told(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    return [{"passed": check.passed, **asdict(check)} for check in checks]
+
+
+def _figures(body: Mapping[str, Any]) -> Figures:
+    heads, difference = body["heads"], body["difference"]
+    if set(heads) != (set(HEADS) if difference is not None else set()):
+        raise ValueError(f"its heads are {', '.join(sorted(heads)) or 'missing'}, and not {', '.join(HEADS)}")
+    return Figures(
+        heads={name: from_object("head", Rating, heads[name]) for name in HEADS if heads},
         difference=None if difference is None else from_object("difference", Difference, difference),
         lost=tuple(from_object("lost", Lost, lost) for lost in body["lost"]),
         tried=from_object("tried", Tried, body["tried"]),
+        file=from_object("file", FileFacts, body["file"]),
         rules=from_object("rules", GateRules, body["rules"]),
     )
+
+
+def _contradictions(report: Figures) -> Iterator[str]:
+    """Figures that cannot be of one judgement."""
+    found, tried = report.difference, report.tried
+    if sum(lost.of for lost in report.lost) > tried.accepted or any(lost.searches > lost.of for lost in report.lost):
+        yield "more searches are lost than the current head answers rightly"
+    if found is None:
+        return
+    if abs(found.value - (report.heads[CANDIDATE].mix - report.heads[CURRENT].mix)) > _ROUNDING:
+        yield "its difference is not that of its heads"
+    if not found.low <= found.value <= found.high or found.better + found.worse > 1 + _ROUNDING:
+        yield "its difference contradicts itself"
+
+
+def _untold(body: Mapping[str, Any], report: GateReport) -> Iterator[str]:
+    """What a file says otherwise than its figures."""
+    said = [{**check, "words": ""} for check in body["checks"]]
+    follows = [{**check, "words": ""} for check in _told(report.checks)]
+    yield from (f"the check {c['name']!r} does not follow from its own figures" for c in follows if c not in said)
+    if body["det_grid"] != list(DET_GRID) or len(said) != len(follows):
+        yield "it has other checks or curves than a report has"
+    if body["decision"] != report.decision:
+        yield f"says {body['decision']}, and its own figures say {report.decision}"

@@ -7,38 +7,41 @@ begins from the head before it: the sums hold everybody who is enrolled now, and
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
-import itertools
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.errors import DoorwardError, ModelError
 from edge.inference.head import head_path, load_centred_cosine, load_head
 from edge.inference.spec import ModelSpec
 from edge.recognition.scoring import Head
 from trainer.calibrate import with_fpir_scale
 from trainer.challenger_fleet import challenger_fleet
-from trainer.challengers.challenge import train_challenger
+from trainer.challengers.challenge import ChallengerReport, train_challenger
 from trainer.challengers.settings import ChallengerSettings
 from trainer.distill import HeadParameters
 from trainer.export import Exported, Parity, export, read_back
-from trainer.gate import CANDIDATE, COSINE, CURRENT, FileFacts, GateReport, GateRules, judge
-from trainer.gate_report import HEAD_DIGEST, as_html, to_json
+from trainer.fleet_trials import Judges, choosing_people, judging_people, spread
+from trainer.gate import CANDIDATE, COSINE, CURRENT, FACTORY, FileFacts, GateReport, GateRules, judge
+from trainer.gate_report import HEAD_DIGEST, as_html, read_report, to_json
 from trainer.refine import refined
 from trainer.statistics import FOLDS, Statistics
-from trainer.store.records import FleetPerson
 from trainer.store.store import FleetStore
-from trainer.strength import Choice, choose_strength
-from trainer.trials import Picture, TrialPerson, trial_person
+from trainer.strength import Choice, all_alike, choose_strength
+from trainer.trials import TrialPerson
 
 # Whom a head is judged by it is never learned from; who a fold's people are follows from their ids alone.
 GATE_FOLDS = (0, 1)
 LEARN_FOLDS = tuple(range(2, FOLDS))
 _TABLE = 20
+_SCRATCH = ".refresh-"
 
 Progress = Callable[[str], Callable[[int, int], None]]
 
@@ -105,7 +108,7 @@ def refresh(
     """Refresh. dry_run: leave no candidate behind; who is new is added to the sums all the same.
 
     Raises:
-        StoreError: the store failed. ModelError: a head in use is missing or damaged.
+        StoreError: the store failed. ModelError: a head in use is missing, damaged, or not for these embeddings.
     """
     embedder = sources.embedder
     pooling = store.pool_new(embedder.sha256, progress=progress("adding up new people"))
@@ -113,27 +116,62 @@ def refresh(
     if not folds:
         none = Choice(math.inf, (), 0)
         return Refreshed(0, 0, none, None, None, None, f"nobody was enrolled by {embedder.name} yet")
-    prior = read_back(sources.factory, embedder.sha256)
+    prior, factory = _prior(sources, folds[0].dim), load_head(sources.factory, embedder.sha256)
+    # Who is enrolled at two doors is in the sums twice. Each record adds what it would add of two people, differences
+    # between one person's pictures among it, so that a double weighs more and misleads nobody.
     learn = [folds[fold] for fold in LEARN_FOLDS]
     counted = sum(fold.people for fold in folds)
-    choosing = trial_people(store, embedder.sha256, LEARN_FOLDS, rules.most_people)
+    alike = all_alike(_total(learn), prior)
+    if alike is not None:
+        none = Choice(math.inf, (), 0)
+        words = f"{alike}: nothing is learned from {counted} people"
+        return Refreshed(counted, pooling.added, none, None, None, None, words)
+    choosing = choosing_people(store, embedder.sha256, LEARN_FOLDS, rules.most_people, factory)
     choice = choose_strength(learn, _by_fold(choosing), prior)
     contenders = dict(_contenders(store, embedder.sha256, learn, prior, choice, rules))
     if not contenders:
         words = f"{counted} people give no sure reason to change the factory head"
         return Refreshed(counted, pooling.added, choice, None, None, None, words)
-    current = load_head(sources.current, embedder.sha256)
-    judging = [one for _, one in trial_people(store, embedder.sha256, GATE_FOLDS, rules.most_people)]
-    judged = []
-    for way, learned in contenders.items():
-        head = with_fpir_scale(learned, current, [one for _, one in choosing], rules.target_fpir, _TABLE)
-        judged.append((head.id, *_judged(head, way, sources, judging, choice, rules, dry_run=dry_run)))
-    best = min(judged, key=lambda one: _standing(one[1]))
-    for _, _, folder in judged:
-        if folder is not None and folder != best[2]:
-            shutil.rmtree(folder)
-    candidate, report, folder = best
+    current, learned = load_head(sources.current, embedder.sha256), (LEARN_FOLDS, rules.most_learned)
+    judges = judging_people(store, embedder.sha256, GATE_FOLDS, rules.most_people, learned, factory)
+    with _scratch(None if dry_run else sources.out) as scratch:
+        judged = []
+        for way, raw in contenders.items():
+            head = with_fpir_scale(raw, current, factory, [one for _, one in choosing], rules.target_fpir, _TABLE)
+            report = _judged(head, way, scratch / head.id, sources, judges, choice, rules)
+            judged.append((head.id, report))
+        candidate, report = min(judged, key=lambda one: _standing(one[1]))
+        folder = None if dry_run else _keep(scratch / candidate, sources.out / candidate, report)
     return Refreshed(counted, pooling.added, choice, candidate, folder, report, "; ".join(report.reasons))
+
+
+def train_along(store: FleetStore, sources: Sources, rules: RefreshRules) -> None:
+    """What a worker does that helps a chief with its challenger: it trains on the same people, and writes nothing.
+
+    Raises:
+        StoreError, ModelError: as `refresh`. StrategyError: the workers cannot train together.
+    """
+    embedder = sources.embedder.sha256
+    people = next(store.embeddings(embedder), None)
+    if people is not None:
+        dim = next(iter(people.exemplars.values())).x.shape[1]
+        _challenger(store, embedder, _prior(sources, dim), rules)
+
+
+def clear_remains(out: Path) -> None:
+    """Take away what refreshes left that were killed; none may run meanwhile."""
+    for scratch in out.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(scratch)
+
+
+def _prior(sources: Sources, dim: int) -> HeadParameters:
+    prior = read_back(sources.factory, sources.embedder.sha256)
+    if len(prior.mean) != dim:
+        raise ModelError(
+            f"{sources.factory}: takes embeddings of {len(prior.mean)} numbers, and those that doors reported by "
+            f"{sources.embedder.name} have {dim}; `doorward-trainer head build` makes its head again"
+        )
+    return prior
 
 
 def _contenders(
@@ -147,28 +185,26 @@ def _contenders(
     """The heads that may be judged, by the way in which they were learned."""
     if math.isfinite(choice.strength):
         yield "closed form", refined(_total(learn), prior, choice.strength)
-    if rules.challenger is not None:
-        fleet = challenger_fleet(itertools.islice(store.embeddings(embedder, LEARN_FOLDS), rules.most_learned))
-        if fleet is not None:
-            head, report = train_challenger(fleet, prior, settings=rules.challenger)
-            yield f"trained by gradient, {report.people} people", head
+    challenger = _challenger(store, embedder, prior, rules)
+    if challenger is not None:
+        head, report = challenger
+        yield f"trained by gradient, {report.people} people", head
+
+
+def _challenger(
+    store: FleetStore, embedder: str, prior: HeadParameters, rules: RefreshRules
+) -> tuple[HeadParameters, ChallengerReport] | None:
+    if rules.challenger is None:
+        return None
+    chosen = spread(store, embedder, LEARN_FOLDS, rules.most_learned)
+    fleet = challenger_fleet(store.embeddings(embedder, LEARN_FOLDS, only=chosen))
+    return None if fleet is None else train_challenger(fleet, prior, settings=rules.challenger)
 
 
 def _standing(report: GateReport) -> tuple[int, float]:
     """What may replace stands before what may not, and of those the one that misses least."""
     order = {"replace": 0, "keep": 1, "refuse": 2}[report.decision]
     return order, report.heads[CANDIDATE].mix if report.heads else math.inf
-
-
-def trial_people(store: FleetStore, embedder: str, folds: Collection[int], most: int) -> list[tuple[int, TrialPerson]]:
-    """People of some folds as heads are tried on them, with their fold; only those with something to search with."""
-    found = ((person.fold, _trial(person)) for person in store.embeddings(embedder, folds))
-    return list(itertools.islice(((fold, one) for fold, one in found if one.clean or one.night), most))
-
-
-def _trial(person: FleetPerson) -> TrialPerson:
-    pictures = [Picture(views.clean, views.night, views.taken_s) for views in person.exemplars.values()]
-    return trial_person(f"{person.door}/{person.person}", pictures)
 
 
 def _by_fold(people: Sequence[tuple[int, TrialPerson]]) -> dict[int, list[TrialPerson]]:
@@ -183,36 +219,59 @@ def _total(folds: Sequence[Statistics]) -> Statistics:
 def _judged(
     candidate: HeadParameters,
     way: str,
+    folder: Path,
     sources: Sources,
-    people: Sequence[TrialPerson],
+    judges: Judges,
     choice: Choice,
     rules: RefreshRules,
-    *,
-    dry_run: bool,
-) -> tuple[GateReport, Path | None]:
-    """Export into a folder of its own, judge the file, and write the report beside it: all there, or nothing."""
-    sources.out.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".refresh-", dir=sources.out))
+) -> GateReport:
+    """Export into a folder of its own, judge the file, and write the report beside it."""
+    folder.mkdir()
+    samples = [view for person in judges.people[:50] for view in (*person.clean, *person.night)]
+    exported = export(candidate, folder, sources.embedder.name, samples)
+    report = gate_file(exported, sources, judges, rules.gate)
+    about = {"learned": way, **_about(exported, sources, choice)}
+    (folder / "gate.json").write_text(to_json(report, about), "utf-8")
+    (folder / "gate.html").write_text(as_html(report, about), "utf-8")
+    return report
+
+
+@contextmanager
+def _scratch(out: Path | None) -> Iterator[Path]:
+    """A folder that is gone afterwards, in `out` for what is moved there; None: where temporary files are."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=out))
     try:
-        samples = [view for person in people[:50] for view in (*person.clean, *person.night)]
-        exported = export(candidate, scratch, sources.embedder.name, samples)
-        report = gate_file(exported, sources, people, rules.gate)
-        about = {"learned": way, **_about(exported, sources, choice)}
-        (scratch / "gate.json").write_text(to_json(report, about), "utf-8")
-        (scratch / "gate.html").write_text(as_html(report, about), "utf-8")
-        if dry_run:
-            return report, None
-        folder = sources.out / candidate.id.replace(":", "-")
-        shutil.rmtree(folder, ignore_errors=True)
-        scratch.chmod(0o755)
-        scratch.rename(folder)
-        return report, folder
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def gate_file(exported: Exported, sources: Sources, people: Sequence[TrialPerson], rules: GateRules) -> GateReport:
-    """The exported file, as a door loads it, against the current release and centred cosine.
+def _keep(made: Path, folder: Path, report: GateReport) -> Path:
+    """Move a candidate to its place: all of it is there, or nothing. The same one with the same decision stays."""
+    if _is_there(made, folder, report):
+        return folder
+    if folder.exists():
+        folder.rename(made.with_name("former"))
+    made.chmod(0o755)
+    made.rename(folder)
+    return folder
+
+
+def _is_there(made: Path, folder: Path, report: GateReport) -> bool:
+    names = [file.name for file in made.iterdir() if ".head." in file.name]
+    if any(not (folder / name).is_file() or not filecmp.cmp(made / name, folder / name, False) for name in names):
+        return False
+    try:
+        said, _ = read_report(folder / "gate.json")
+    except DoorwardError:
+        return False
+    return said.decision == report.decision
+
+
+def gate_file(exported: Exported, sources: Sources, judges: Judges, rules: GateRules) -> GateReport:
+    """The exported file, as a door loads it, against the current release, the factory head and centred cosine.
 
     Raises:
         ModelError: one of them cannot be loaded.
@@ -221,9 +280,11 @@ def gate_file(exported: Exported, sources: Sources, people: Sequence[TrialPerson
     heads: dict[str, Head] = {
         CANDIDATE: load_head(exported.description, sha256),
         CURRENT: load_head(sources.current, sha256),
+        FACTORY: load_head(sources.factory, sha256),
         COSINE: load_centred_cosine(sources.embedder),
     }
-    return judge(heads, people, sources.outside, file_facts(exported.shipped), rules)
+    facts = file_facts(exported.shipped)
+    return judge(heads, judges.people, sources.outside, facts, rules, judges.dropped)
 
 
 def file_facts(parity: Parity) -> FileFacts:

@@ -1,11 +1,13 @@
 """The trainer's settings: one table of keys, read from a TOML file as a door's are; each part takes its own slice.
 
-`python -m trainer.settings` prints the page that is kept as `docs/trainer-settings.md`.
+`python -m trainer.settings` prints the page that is kept as `docs/trainer-settings.md`; with `example` the file that is
+kept as `deploy/trainer.toml`.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -169,11 +171,17 @@ class GateSettings(Slice):
     ] = None
     clean_worse: Annotated[float, Key("Of people by day this share more may be missed", low=0, high=1)] = 0.002
     realised_fpir: Annotated[
-        float, Key("Strangers taken for somebody, as a multiple of what is aimed at", low=1, high=10)
+        float,
+        Key(
+            "Strangers taken for somebody, as a multiple of what is aimed at; up to twice as many where the factory "
+            "head takes more than that too",
+            low=1,
+            high=10,
+        ),
     ] = 1.3
-    flips: Annotated[float, Key("Of the enrolled this share may be lost who were recognized before", low=0, high=1)] = (
-        0.005
-    )
+    flips: Annotated[
+        float, Key("Of pictures by day that are recognized now, this share may be lost", low=0, high=1)
+    ] = 0.005
     max_kib: Annotated[int, Key("Size of the head's file", unit="KiB", low=1, high=65_536)] = 1024
 
 
@@ -318,4 +326,4 @@ def _find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 if __name__ == "__main__":
-    print(trainer_settings_markdown(), end="")
+    print(trainer_example_toml() if sys.argv[1:] == ["example"] else trainer_settings_markdown(), end="")

@@ -24,6 +24,10 @@ STRENGTHS = (math.inf, 30_000.0, 10_000.0, 3_000.0, 1_000.0)
 _PRIOR = 1e-3
 # A gain must be so many standard errors above 0: strengths are tried several at a time, on people who resemble.
 _SURE = 3.0
+# And it must be worth another head: where all searches cost the same, rounding alone gains surely.
+_LEAST_GAIN = 0.005
+# Of the spread that a head knows; with less, pictures are copies or of a camera that hangs.
+_LEAST_SPREAD = 0.01
 _NEWTON_STEPS = 30
 
 
@@ -57,7 +61,7 @@ def choose_strength(
     settings: DistillSettings | None = None,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Choice:
-    """The strength with the surest gain over the prior itself; inf where none is sure.
+    """The strength with the surest gain over the prior itself; inf where none is sure and worth another head.
 
     folds: statistics, by fold. people: of each fold, as many as are to be tried.
     """
@@ -67,7 +71,7 @@ def choose_strength(
     }
     if not usable:
         return Choice(math.inf, (), 0)
-    base = [_trial_costs(prior, those) for those in usable.values()]
+    base = np.concatenate([_trial_costs(prior, those) for those in usable.values()])
     tried = []
     for strength in strengths:
         if math.isinf(strength):
@@ -76,11 +80,29 @@ def choose_strength(
             _trial_costs(refined(whole - folds[fold], prior, strength, settings), those)
             for fold, those in usable.items()
         ]
-        saved = np.concatenate(base) - np.concatenate(costs)
+        saved: Doubles = base - np.concatenate(costs)
         tried.append(Tried(strength, float(saved.mean()), float(saved.std(ddof=1) / math.sqrt(len(saved)))))
-    best = max(tried, key=lambda t: t.sure, default=None)
-    chosen = best.strength if best is not None and best.sure > 0 else math.inf
-    return Choice(chosen, tuple(tried), sum(len(costs) for costs in base))
+    worth = [one for one in tried if one.sure > 0 and one.gain >= _LEAST_GAIN * base.mean()]
+    best = max(worth, key=lambda one: one.sure, default=None)
+    return Choice(math.inf if best is None else best.strength, tuple(tried), len(base))
+
+
+def all_alike(statistics: Statistics, prior: HeadParameters) -> str | None:
+    """Why nothing can be learned from pictures between which there is next to no difference; None where there is."""
+    if statistics.people > 1:
+        mean = statistics.mean_sum / statistics.people
+        between = statistics.mean_scatter / statistics.people - np.outer(mean, mean)
+        if _spread(between, prior) < _LEAST_SPREAD * prior.beta.mean():
+            return "the pictures are all alike, whoever they are said to show"
+    freedom = statistics.spread_freedom
+    if freedom and _spread(statistics.within_scatter / freedom, prior) < _LEAST_SPREAD:
+        return "the pictures of each person are all alike"
+    return None
+
+
+def _spread(covariance: Doubles, head: HeadParameters) -> float:
+    """Mean variance in the head's own space, in which it takes that within a person for 1."""
+    return float(np.einsum("ij,jk,ik->", head.transform, covariance, head.transform, optimize=True)) / len(covariance)
 
 
 def _trial_costs(head: HeadParameters, people: Sequence[TrialPerson]) -> Doubles:

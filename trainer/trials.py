@@ -33,6 +33,7 @@ class TrialPerson:
 
     person: their id. shots: enrolled, one at least. clean, night: searched with; may be empty.
     one_visit: all their pictures are of one visit, so that they are found more easily than they would be at a door.
+    records: how often they are enrolled at doors, under whatever ids.
     """
 
     person: str
@@ -40,6 +41,7 @@ class TrialPerson:
     clean: tuple[Embedding, ...] = field(repr=False)
     night: tuple[Embedding, ...] = field(repr=False)
     one_visit: bool = False
+    records: int = 1
 
 
 def trial_person(person: str, pictures: Sequence[Picture], most_shots: int = 3) -> TrialPerson:
@@ -63,6 +65,17 @@ def trial_person(person: str, pictures: Sequence[Picture], most_shots: int = 3) 
         tuple(picture.clean for picture in later),
         tuple(view for picture in later for view in picture.night),
         one_visit=int(visits[-1]) == 0,
+    )
+
+
+def joined(first: TrialPerson, other: TrialPerson) -> TrialPerson:
+    """Two records of one person as one: enrolled as the first says, and searched with all that the other has."""
+    return TrialPerson(
+        first.person,
+        first.shots,
+        (*first.clean, *other.shots, *other.clean),
+        (*first.night, *other.night),
+        records=first.records + other.records,
     )
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.update import landlock, seccomp
 
 _MB = 1 << 20
+_LONGEST = 64  # what a report of the state takes
 _DIE_WITH_PARENT, _SET_DUMPABLE, _SET_NO_NEW_PRIVS = 1, 4, 38  # linux/prctl.h
 _CAPABILITIES_3 = 0x20080522  # linux/capability.h
 _SIGKILL = 9
@@ -43,29 +45,41 @@ def die_with_parent() -> None:
         raise SystemExit(1)
 
 
-def shut_in(limits: Limits, readable: Iterable[Path]) -> tuple[str, ...]:
+def shut_in(limits: Limits, readable: Sequence[Path]) -> tuple[str, ...]:
     """Shut this process in: `readable` and Python's own files can be read, nothing written, nobody reached.
 
     Returns the layers that cannot be had here, each with the reason; empty when all hold.
-
-    Raises:
-        RuntimeError: the process has several threads, of which the others would stay outside.
     """
-    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
-    if threads != 1:
-        raise RuntimeError(f"the process has {threads} threads and cannot be shut in")
-    missing = [("rlimits", _limit(limits)), ("no_dumps", _no_dumps()), ("capabilities", _drop_capabilities())]
-    missing.append(("landlock", landlock.confine(readable, _own_files())))
+    missing = [("one_thread", _other_threads()), ("rlimits", _limit(limits))]
+    missing += [("no_dumps", _no_dumps()), ("capabilities", _drop_capabilities())]
+    missing.append(("landlock", landlock.confine(readable, own_files(readable))))
     missing.append(("seccomp", seccomp.deny()))
     if _libc().prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         missing.append(("no_new_privs", os.strerror(ctypes.get_errno())))
-    return tuple(f"{layer}: {reason}" for layer, reason in missing if reason is not None)
+    return tuple(f"{layer}: {reason}"[:_LONGEST] for layer, reason in missing if reason is not None)
 
 
-def _own_files() -> list[Path]:
-    """Python's modules and the libraries, without the folders that they lie in: state may lie beside them."""
-    packages = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return [Path(__file__).resolve().parents[1], *map(Path, sorted(packages)), *map(Path, _SHARED_LIBRARIES)]
+def _other_threads() -> str | None:
+    """Landlock and seccomp hold for the thread that asks for them, and for those that it starts."""
+    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    return None if threads == 1 else f"{threads - 1} more would stay outside"
+
+
+def own_files(readable: Sequence[Path]) -> list[Path]:
+    """Python's modules and the libraries, which may be loaded late.
+
+    Not a folder of modules below which one of `readable` lies that is not ours, as in a checkout with its state folder:
+    secrets lie beside it. The package itself can be read in any case.
+    """
+    package = Path(__file__).resolve().parents[1]
+    state = [path.resolve() for path in readable if package not in path.resolve().parents]
+    modules = [*sys.path, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    folders = dict.fromkeys(Path(name).resolve() for name in modules if name)
+    return [
+        package,
+        *(folder for folder in folders if not any(folder in path.parents for path in state)),
+        *map(Path, _SHARED_LIBRARIES),
+    ]
 
 
 def _limit(limits: Limits) -> str | None:

@@ -33,7 +33,7 @@ def confine(readable: Iterable[Path], loadable: Iterable[Path]) -> str | None:
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION_ONLY))
     if version < 1:
-        return f"not in this kernel, or switched off ({os.strerror(ctypes.get_errno())})"
+        return f"not in this kernel ({os.strerror(ctypes.get_errno())})"
     rights = (1 << _FILE_RIGHTS.get(version, 16)) - 1
     wanted = (rights, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
     known = 1 if version < 4 else 2 if version < 6 else 3

@@ -74,12 +74,13 @@ def run_apart(module: str, job: bytes, wall_s: float) -> Ended:
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     """Little, since some of it may be secret. Threads would stay outside of what a process shuts itself in."""
     sources = str(Path(__file__).resolve().parents[2])
+    modules = dict.fromkeys([sources, *(path for path in sys.path if Path(path).is_absolute())])
     kept = {name: ours[name] for name in _KEPT if name in ours}
     one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {
         **kept,
         **one_thread,
-        "PYTHONPATH": sources,
+        "PYTHONPATH": os.pathsep.join(modules),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": "/nonexistent",
         "DOORWARD_DEBUG": "1",  # a runtime's chatter comes over our pipe; to silence it a file would be written to

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -171,7 +170,7 @@ class Slots:
             known = {held.folder for name in (_STATE, _BEFORE) for held in _holdings(self._read(name))}
             for path in sorted(self.folder.iterdir()):
                 if _FOLDER.fullmatch(path.name) and path.name not in known:
-                    shutil.rmtree(path, ignore_errors=True)
+                    _remove(path)
             for path in (*leftovers(self.folder / _STATE), *leftovers(self.folder / _BEFORE)):
                 with suppress(OSError):
                     path.unlink()
@@ -225,6 +224,14 @@ class Slots:
             yield
         finally:
             lock.release()
+
+
+def _remove(folder: Path) -> None:
+    """A slot's folder, in which there are files alone; what cannot be removed is left for another time."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
 
 
 def _sealed(record: Record) -> bytes:

@@ -97,6 +97,11 @@ def strace_missing() -> str | None:
 
 def record(folder: Path, seed: int, changes: int) -> list[Call]:
     """Let a worker do so many changes to a new store in `folder`, and answer its calls that touch that folder."""
+    return record_program(folder, ["tests.crash.worker", str(folder), str(seed), str(changes)])
+
+
+def record_program(folder: Path, module: list[str]) -> list[Call]:
+    """Run a module with its arguments, and answer its calls that touch `folder`."""
     log = folder.with_name(f"{folder.name}.strace")
     command = [
         "strace",
@@ -110,8 +115,9 @@ def record(folder: Path, seed: int, changes: int) -> list[Call]:
         "-o",
         str(log),
     ]
-    worker = [sys.executable, "-m", "tests.crash.worker", str(folder), str(seed), str(changes)]
-    subprocess.run([*command, *worker], cwd=_ROOT, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    subprocess.run(
+        [*command, sys.executable, "-m", *module], cwd=_ROOT, check=True, stdout=subprocess.DEVNULL, timeout=600
+    )
     try:
         with log.open(encoding="ascii") as lines:
             return list(Reader(str(folder)).calls(lines))
@@ -204,6 +210,7 @@ _BY_PATH: dict[str, Callable[..., Call]] = {
     "linkat": Link,
     "unlink": Unlink,
     "unlinkat": Unlink,
+    "rmdir": Unlink,
     "mkdir": MakeDirectory,
     "mkdirat": MakeDirectory,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,12 @@ class Supply:
     """Releases at hand, bundles by id."""
 
     bundles: dict[str, Bundle]
+
+    @classmethod
+    def open(cls, folder: Path) -> Supply:
+        """What `make` has put there."""
+        bundles = [open_bundle(path) for path in sorted(folder.glob("*.zip"))]
+        return cls({bundle.description.release: bundle for bundle in bundles})
 
     @classmethod
     def make(cls, folder: Path) -> Supply:
@@ -143,17 +150,29 @@ def _arm(at: int | None) -> Callable[[], int]:
 
 
 def look(folder: Path, supply: Supply, before: str | None, release: str) -> str:
-    """What a door that starts now finds; the step at which it was killed.
+    """What a door that starts now finds; the step at which it was killed. A kill damages no record.
+
+    Raises:
+        LostError: see `check_force`, or a record is damaged.
+    """
+    damage = Slots(folder / "releases").damage
+    if damage is not None:
+        raise LostError(damage)
+    return check_force(folder, supply, before, release)
+
+
+def check_force(folder: Path, supply: Supply, before: str | None, release: str) -> str:
+    """See `look`.
 
     Raises:
         LostError: no whole head, half of one, or neither the old nor the new.
     """
     slots = Slots(folder / "releases")
-    if slots.damage is not None:
-        raise LostError(slots.damage)
     record, force = slots.record(), slots.in_force()
     found = force.release.release if force is not None else None
-    if found not in (before, release) or (found == release and ENDS[release] != "committed"):
+    if found not in (before, release) or (
+        found == release != before and ENDS.get(release, "") in ("refused", "rolled_back")
+    ):
         raise LostError(f"{found} is in force, after {before} and during {release}")
     for slot in (force, slots.staged(), slots.on_trial(), slots.candidate()):
         if slot is not None:
@@ -169,3 +188,20 @@ def check_whole(slot: Slot) -> None:
     """
     if damage := slot.damage():
         raise LostError(f"{slot.folder.name}: {damage}")
+
+
+def main() -> None:
+    """`python -m tests.crash.update_door FOLDER SUPPLY`: take one release after the other, and say what is in force.
+
+    FOLDER: of the releases, which is what `trace.py` records.
+    """
+    folder, supply = Path(sys.argv[1]), Supply.open(Path(sys.argv[2]))
+    for release in (FIRST, WEAK, GOOD, SICK):
+        print(f"begin {release}", flush=True)
+        live(folder.parent, supply, release)
+        force = Slots(folder).in_force()
+        print(f"force {force.release.release if force is not None else ''}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

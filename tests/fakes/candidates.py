@@ -12,18 +12,17 @@ from edge.inference.head import head_path, read_description
 from edge.inference.spec import load_manifest
 from trainer.gate import (
     CANDIDATE,
-    COSINE,
-    CURRENT,
     DET_GRID,
-    Check,
-    Difference,
-    GateReport,
+    HEADS,
+    Figures,
+    FileFacts,
     GateRules,
     Rating,
     Tried,
-    decide,
+    conclude,
 )
 from trainer.gate_report import HEAD_DIGEST, to_json
+from trainer.paired import Difference
 
 EMBEDDER = load_manifest().pick("embedder")
 _BETTER = {"replace": 1.0, "keep": 0.5}
@@ -44,11 +43,12 @@ def make_candidate(folder: Path, head: str = "plda:0001", decision: str = "repla
 
 def write_report(file: Path, head: str, decision: str, about: Mapping[str, str]) -> None:
     """A report with figures from which the decision follows."""
-    checks = (Check("size", decision != "refuse", 1.0, 2.0, "1 of 2"),)
-    difference = Difference(-0.01, -0.02, 0.0, _BETTER.get(decision, 1.0), 0.0)
     rules = GateRules()
-    found, reasons = decide(checks, difference, rules)
-    assert found == decision
-    heads = {name: Rating(head, 0.1, 0.05, 1.0, (0.1,) * len(DET_GRID)) for name in (CANDIDATE, CURRENT, COSINE)}
-    tried = Tried(people=40, one_visit=0, searches=400, strangers=400, tables=2)
-    file.write_text(to_json(GateReport(found, reasons, checks, heads, difference, (), tried, rules), about))
+    file_facts = FileFacts(1000 if decision != "refuse" else 2 * rules.bytes, 8.0, parity=True, words="parity holds")
+    others = Rating(head, 0.11, 0.06, 1.0, (0.1,) * len(DET_GRID))
+    heads = dict.fromkeys(HEADS, others) | {CANDIDATE: replace(others, mix=0.1, clean=0.05)}
+    difference = Difference(0.1 - 0.11, -0.02, 0.0, _BETTER.get(decision, 1.0), 0.0)
+    tried = Tried(people=40, searches=400, strangers=400, tables=2, accepted=180)
+    report = conclude(Figures(heads, difference, (), tried, file_facts, rules))
+    assert report.decision == decision
+    file.write_text(to_json(report, about))

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import json
+# Before numpy is loaded: a process that shuts itself in has one thread, and is not let make others.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from edge.inference.head import canary_error, load_head, read_description
 from edge.update import tryout
@@ -39,6 +41,7 @@ from tests.fuzz.head_mutants import mutants
 
 _SLOWEST_LOOK_S = 2.0
 _PATIENCE_S = 60.0
+_AT_A_TIME = 500
 
 
 class FoundError(AssertionError):
@@ -88,7 +91,7 @@ def _looked_at(mutant: bytes) -> bool:
 
 
 def _tried_on(mutant: bytes, folder: Path, people: tuple[Enrolled, ...]) -> str:
-    """As an attacker would have it, with the canaries of what the mutant answers where it answers at all."""
+    """With the canaries of the head that it was made from, and its own hash in a description that counts as signed."""
     description = write_head(folder / "head", mutant)
     job = Job(description, SHIPPED, EMBEDDER.sha256, 0.01, people, Limits(256, 20), Budget(10, 64))
     status, said = _forked(lambda: _shut_in(pack(job)))
@@ -158,12 +161,13 @@ def main() -> int:
     arguments = parser.parse_args()
     folder, tally = Path(tempfile.mkdtemp(prefix="fuzz-head-")), Tally()
     try:
-        for start in range(0, arguments.mutants, 500):
-            fuzz(min(500, arguments.mutants - start), arguments.seed + start, folder, tally)
+        for start in range(0, arguments.mutants, _AT_A_TIME):
+            fuzz(min(_AT_A_TIME, arguments.mutants - start), arguments.seed + start, folder, tally)
             print(tally, flush=True)
     except FoundError as error:
         print(f"FOUND: {error}\nthe mutant is {folder / 'mutant.tflite'}", file=sys.stderr)
         return 1
+    shutil.rmtree(folder)
     return 0
 
 

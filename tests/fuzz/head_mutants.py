@@ -1,7 +1,7 @@
 """Mutants of a signed head's model: bytes, and what the bytes mean. Each is what an attacker with the key would sign.
 
-Half change the file as bytes (bits, offsets, lengths, parts cut or moved), half its parts by TFLite's own schema: tensors,
-operators, options, constants, quantization, and where they point to. No mutant equals the model that it was made from.
+Some change the file as bytes (bits, offsets, lengths, parts cut or moved), more its parts by TFLite's own schema:
+tensors, operators, options, constants, quantization, where they point to. None equals the model that it was made from.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from edge.recognition.types import Embedding
 from trainer.distill import HeadParameters, distill
 from trainer.statistics import FOLDS, Doubles, Statistics
-from trainer.strength import STRENGTHS, choose_strength, person_costs
+from trainer.strength import STRENGTHS, all_alike, choose_strength, person_costs
 from trainer.trials import TrialPerson, Trials, run_trials
 
 DIM = 16
@@ -65,6 +65,35 @@ def test_a_fleet_that_is_plainly_another_moves_it() -> None:
     best = next(tried for tried in choice.tried if tried.strength == choice.strength)
     assert best.gain > 3 * best.error > 0
     assert choice.people == 400
+
+
+def identical(x: Doubles, name: str) -> tuple[TrialPerson, Statistics]:
+    """Somebody with eight times the same picture, on several days."""
+    view = Embedding(x.astype(np.float32), 60.0)
+    sums = Statistics.of_person(np.repeat(x[None].astype(np.float32), 8, axis=0), np.full(8, 60.0))
+    return TrialPerson(name, (view,) * 3, (view,) * 5, ()), sums
+
+
+def test_where_all_searches_cost_the_same_rounding_is_no_gain() -> None:
+    x = np.random.default_rng(3).standard_normal(DIM)
+    made = [identical(x, str(number)) for number in range(160)]
+    folds = [sum((one for _, one in made[fold::FOLDS]), Statistics.empty(DIM)) for fold in range(FOLDS)]
+    people = {fold: [trial for trial, _ in made[fold::FOLDS]] for fold in range(FOLDS)}
+    assert choose_strength(folds, people, factory()).strength == math.inf
+
+
+def test_pictures_that_are_all_alike_are_said_to_be_so() -> None:
+    random = np.random.default_rng(4)
+    one = random.standard_normal(DIM)
+    same = sum((identical(one, "")[1] for _ in range(30)), Statistics.empty(DIM))
+    each = sum((identical(random.standard_normal(DIM), "")[1] for _ in range(30)), Statistics.empty(DIM))
+    assert all_alike(same, factory()) == "the pictures are all alike, whoever they are said to show"
+    assert all_alike(each, factory()) == "the pictures of each person are all alike"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 40])
+def test_people_who_differ_are_not_said_to_be_alike(count: int) -> None:
+    assert all_alike(sum(fleet(count, WITHIN)[0], Statistics.empty(DIM)), factory()) is None
 
 
 def test_scores_that_tell_people_apart_cost_less_than_scores_that_do_not() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from edge.recognition.types import Embedding
 from tests.fakes.probes import DIM, cosine_head, direction
-from trainer.trials import Picture, TrialPerson, run_trials, trial_person, visits_of
+from trainer.trials import Picture, TrialPerson, joined, run_trials, trial_person, visits_of
 
 HOUR_S = 3600.0
 
@@ -40,6 +40,15 @@ def test_somebody_with_one_picture_is_enrolled_and_never_searched_with() -> None
 def test_somebody_without_a_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="p: has no picture"):
         trial_person("p", [])
+
+
+def test_two_records_of_one_person_are_enrolled_as_the_first_and_searched_with_all_that_the_other_has() -> None:
+    first, other = (trial_person(f"{n}", [picture(10 * n + m, 10.0 * m) for m in range(4)]) for n in range(2))
+    both = joined(first, other)
+    assert (both.person, both.shots, both.records, both.one_visit) == ("0", first.shots, 2, False)
+    assert both.clean == (*first.clean, *other.shots, *other.clean)
+    assert both.night == (*first.night, *other.night)
+    assert joined(both, first).records == 3
 
 
 def test_every_search_is_scored_against_everybody() -> None:

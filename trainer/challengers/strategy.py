@@ -38,6 +38,15 @@ def make_strategy(name: StrategyName) -> Any:
     return tf.distribute.get_strategy()
 
 
+def helps_a_chief(name: StrategyName) -> bool:
+    """Whether this process trains for another one, which writes what all have learned.
+
+    Raises:
+        StrategyError: "workers" without a TF_CONFIG of the form that TensorFlow documents.
+    """
+    return name == "workers" and check_workers(os.environ.get(_TF_CONFIG, "")) > 0
+
+
 def is_chief(strategy: Any) -> bool:
     """Whether this process is the one that may write what all have learned."""
     resolver = strategy.cluster_resolver
@@ -55,8 +64,8 @@ def _workers() -> Any:
         raise StrategyError(f"the workers that {_TF_CONFIG} names cannot train together ({reason})") from error
 
 
-def check_workers(text: str) -> None:
-    """text: of TF_CONFIG.
+def check_workers(text: str) -> int:
+    """Which of the workers this process is; 0 is the chief. text: of TF_CONFIG.
 
     Raises:
         StrategyError: it does not say which workers there are and which of them this is.
@@ -65,11 +74,13 @@ def check_workers(text: str) -> None:
     try:
         told = json.loads(text)
         workers, task = told["cluster"]["worker"], told["task"]
-        known = task["type"] == "worker" and workers[int(task["index"])] and int(task["index"]) >= 0
+        index = int(task["index"])
+        known = task["type"] == "worker" and workers[index] and index >= 0
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise StrategyError(f"several workers need {_TF_CONFIG}, of the form {form}") from error
     if not known:
         raise StrategyError(f"{_TF_CONFIG}: the task is none of the cluster's workers; its form is {form}")
+    return index
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge.errors import RefusedError, SettingsError
 from edge.log import setup_logging
+from edge.output import printable
 from trainer.settings import load_trainer_settings
 from trainer.store.records import Door, Status
 
@@ -69,7 +70,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(status.to_json(), indent=1))
     else:
-        print("\n".join(status_lines(status)))
+        print("\n".join(map(printable, status_lines(status))))
     return 0
 
 

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from edge.adapters.mqtt import MqttLink
 from edge.adapters.mqtt_settings import LinkSettings
 from edge.contract.topics import Topics
+from edge.inference.spec import load_manifest
 from edge.log import get_logger
 from trainer.ingest.chores import Refreshes, chores_of, refresh_command
 from trainer.ingest.intake import Intake
 from trainer.ingest.notify import notify, watchdog_s
 from trainer.ingest.reading import subscriptions
 from trainer.ingest.worker import Worker, WorkerRules
+from trainer.known import known_dimensions
 from trainer.releases.attach import ReleaseUpkeep
 from trainer.schedule import Schedule
 from trainer.settings import MqttSettings, TrainerSettings
@@ -31,10 +33,10 @@ def run_ingest(settings: TrainerSettings, worker: str = "") -> None:
     """Take messages until a signal. worker: this one's name where several run.
 
     Raises:
-        SettingsError, StoreError: the store cannot be opened, in one line.
+        SettingsError, StoreError: the store cannot be opened, in one line. ModelError: there is no list of embedders.
     """
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(open_fleet_store(settings.store))
+        store = stack.enter_context(open_fleet_store(settings.store, dimensions=known_dimensions(load_manifest())))
         topics = Topics(settings.mqtt.base)
         link = MqttLink(link_settings(settings.mqtt, worker), subscriptions(topics, settings.mqtt.group))
         refreshes = Refreshes(store, Schedule.parse(settings.refresh.schedule), refresh_command(settings.source))

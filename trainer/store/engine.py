@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,8 +151,18 @@ def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> 
 
 def use_wal(engine: Engine) -> None:
     """Let readers and the writer of a SQLite file work side by side; stays with the file."""
-    if engine.dialect.name == "sqlite":
-        _outside_transactions(engine, "PRAGMA journal_mode = WAL", f"PRAGMA application_id = {APPLICATION_ID}")
+    if engine.dialect.name != "sqlite":
+        return
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            _outside_transactions(engine, "PRAGMA journal_mode = WAL", f"PRAGMA application_id = {APPLICATION_ID}")
+        except sqlite3.OperationalError:  # its own patience does not hold where two change the mode at once
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def scrub(engine: Engine) -> bool:

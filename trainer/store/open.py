@@ -12,15 +12,21 @@ from trainer.settings import DEFAULT_FOLDER, StoreSettings
 from trainer.store.engine import make_engine, parse_url, shown, sqlite_file
 from trainer.store.problems import explaining
 from trainer.store.schema import key_id_of
-from trainer.store.store import FleetStore
+from trainer.store.store import NONE_KNOWN, FleetStore
 
 _KEY_FILE = "fleet.key"
 
 
 def open_fleet_store(
-    settings: StoreSettings, environ: Mapping[str, str] = os.environ, *, make: bool = True
+    settings: StoreSettings,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    make: bool = True,
+    dimensions: Mapping[str, int] = NONE_KNOWN,
 ) -> FleetStore:
     """Open the fleet's store. make: where there is none yet, make it with its key.
+
+    dimensions: of known embedders, see `FleetStore.open`; needed by who takes reports or makes sums.
 
     Raises:
         SettingsError, StoreError: see `FleetStore.open`; or the key's file is missing, unreadable or open to others.
@@ -28,7 +34,7 @@ def open_fleet_store(
     if not make and _sealed_with(settings.url) is None:
         where = shown(parse_url(settings.url))
         raise StoreError(f"{where}: no store is there yet; `doorward-trainer ingest` makes one at its first start")
-    return FleetStore.open(settings.url, _obtain_key(settings, environ))
+    return FleetStore.open(settings.url, _obtain_key(settings, environ), dimensions=dimensions)
 
 
 def _obtain_key(settings: StoreSettings, environ: Mapping[str, str]) -> DeviceKey:

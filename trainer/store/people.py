@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, select, update
@@ -13,7 +13,7 @@ from edge.store.keys import SealError
 from trainer.statistics import fold_of
 from trainer.store.packing import Views, unpack
 from trainer.store.records import FleetPerson
-from trainer.store.tables import exemplars, people
+from trainer.store.tables import embedders, exemplars, people
 from trainer.store.vault import Vault, open_exemplar, seal_exemplar
 
 
@@ -66,13 +66,17 @@ def delete_person(connection: Connection, number: int) -> None:
 def open_people(
     connection: Connection, vault: Vault, rows: Sequence[Row[Any]]
 ) -> tuple[dict[int, FleetPerson], list[int]]:
-    """Rows of `people`, opened with their exemplars, by their number; and the numbers of those that do not open."""
+    """Rows of `people`, opened with their exemplars, by their number; and the numbers of those that do not open.
+
+    Nor does one with other dimensions than their embedder has.
+    """
     sealed = _exemplars_of(connection, [row.id for row in rows])
+    dimensions = _dimensions_of(connection, {row.embedder for row in rows})
     opened: dict[int, FleetPerson] = {}
     damaged: list[int] = []
     for row in rows:
         try:
-            views = _open(vault, row, sealed.get(row.id, {}))
+            views = _open(vault, row, sealed.get(row.id, {}), dimensions[row.embedder])
         except (SealError, CodecError):
             damaged.append(row.id)
         else:
@@ -98,10 +102,18 @@ def _exemplars_of(connection: Connection, owners: Sequence[int]) -> dict[int, di
     return found
 
 
-def _open(vault: Vault, row: Row[Any], sealed: Mapping[str, bytes]) -> dict[str, Views]:
+def _dimensions_of(connection: Connection, by: Collection[str]) -> dict[str, int]:
+    query = select(embedders.c.sha256, embedders.c.dimensions).where(embedders.c.sha256.in_(by))
+    return {row.sha256: row.dimensions for row in connection.execute(query)}
+
+
+def _open(vault: Vault, row: Row[Any], sealed: Mapping[str, bytes], dimensions: int) -> dict[str, Views]:
     if not sealed:
         raise CodecError("no exemplar is there")
     key = vault.person(row.door, row.person, bytes(row.wrapped_key))
-    return {
+    views = {
         exemplar: unpack(open_exemplar(key, row.door, row.person, exemplar, data)) for exemplar, data in sealed.items()
     }
+    if any(one.x.shape[1] != dimensions for one in views.values()):
+        raise CodecError("its embeddings have other dimensions than its embedder's")
+    return views

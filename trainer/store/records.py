@@ -56,10 +56,18 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """What came of adding new people to the sums. damaged: whose row does not open, left out."""
+    """What came of adding new people to the sums. damaged: whose row does not open or does not fit, left out."""
 
     added: int
     damaged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A refresh that is to be started. at_s: now. former_s: when the one before was, None for never."""
+
+    at_s: float
+    former_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

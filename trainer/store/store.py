@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator
-from typing import Self
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Self
 
-from sqlalchemy import Column, Engine, Table, delete, select
+from sqlalchemy import Column, ColumnElement, Engine, Select, Table, and_, delete, func, select
 
 from edge.errors import StoreError
 from edge.log import get_logger
@@ -25,8 +26,8 @@ from trainer.store.release_records import Release
 from trainer.store.releases import Releases
 from trainer.store.schema import prepare
 from trainer.store.status import read_refreshes, read_status
-from trainer.store.sums import Progress, pool_new, read_pooled, start_over
-from trainer.store.tables import event_quality, meta, people, set_aside
+from trainer.store.sums import Progress, correct_dimensions, pool_new, read_pooled, start_over
+from trainer.store.tables import event_quality, exemplars, meta, people, set_aside
 from trainer.store.vault import Vault
 from trainer.store.writer import REMAINS, Writer
 
@@ -34,22 +35,34 @@ _log = get_logger("store")
 
 CHUNK = 1000
 _FORGET_AT_ONCE = 5000
+NONE_KNOWN: Mapping[str, int] = MappingProxyType({})
 
 
 class FleetStore:
     """An open store. Made by `open`; `close` gives it back."""
 
-    def __init__(self, engine: Engine, vault: Vault, name: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, vault: Vault, name: str, clock: Callable[[], float], dimensions: Mapping[str, int]
+    ) -> None:
         self._engine = engine
         self._vault = vault
         self._clock = clock
+        self._dimensions = dimensions
         self.name = name
 
     @classmethod
-    def open(cls, url: str, key: DeviceKey, clock: Callable[[], float] = time.time) -> Self:
+    def open(
+        cls,
+        url: str,
+        key: DeviceKey,
+        clock: Callable[[], float] = time.time,
+        dimensions: Mapping[str, int] = NONE_KNOWN,
+    ) -> Self:
         """Open a store, or make it where the database is empty; an older schema is migrated.
 
         url: `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`. clock: seconds since 1970 UTC.
+        dimensions: of embedders that are known, by sha256: other reports by them are refused. Of an embedder that is
+            not, everything is kept until it is; sums are of those alone who have its first report's dimensions.
 
         Raises:
             SettingsError: not such an address.
@@ -62,10 +75,11 @@ class FleetStore:
         try:
             with explaining(name, "opening the store"):
                 vault = Vault(key, prepare(engine, key, name))
+                correct_dimensions(engine, dimensions)
         except BaseException:
             engine.dispose()
             raise
-        store = cls(engine, vault, name, clock)
+        store = cls(engine, vault, name, clock, dimensions)
         store.tidy()
         return store
 
@@ -88,7 +102,7 @@ class FleetStore:
             StoreError: anything else; nothing was written.
         """
         with explaining(self.name, "writing to the store"), writing(self._engine) as connection:
-            writer = Writer(connection, self._vault, self._clock())
+            writer = Writer(connection, self._vault, self._clock(), self._dimensions)
             yield writer
             writer.finish()
         if writer.erases and self._engine.dialect.name == "sqlite":
@@ -132,28 +146,53 @@ class FleetStore:
         with explaining(self.name, "reading the sums"), reading(self._engine) as connection:
             return read_pooled(connection, self._vault, embedder)
 
-    def embeddings(
-        self, embedder: str, folds: Collection[int] = range(FOLDS), chunk: int = CHUNK
-    ) -> Iterator[FleetPerson]:
-        """Everybody of these folds, in the order in which they came; memory holds `chunk` of them.
+    def people_of(
+        self, embedder: str, folds: Collection[int] = range(FOLDS), pictures: int = 1, chunk: int = CHUNK
+    ) -> Iterator[tuple[int, str]]:
+        """Numbers and ids of everybody of these folds, as `embeddings` takes and tells them; nothing is opened.
 
-        Whose row is damaged is left out.
+        pictures: so many, or more, each has.
 
         Raises:
             StoreError: the database failed.
         """
-        query = select(people).where(people.c.embedder == embedder, people.c.fold.in_(list(folds)))
-        last = 0
-        while True:
-            with explaining(self.name, "reading people"), reading(self._engine) as connection:
+        theirs = select(func.count()).where(exemplars.c.owner == people.c.id).scalar_subquery()
+        query = select(people.c.id, people.c.person).where(_of(embedder, folds), theirs >= pictures)
+        last, full = 0, True
+        while full:
+            with explaining(self.name, "listing people"), reading(self._engine) as connection:
                 rows = connection.execute(after(query, last, chunk)).all()
-                opened, damaged = open_people(connection, self._vault, rows)
-            if damaged:
-                _log.warning("people do not open and are left out", people=len(damaged), embedder=embedder)
-            yield from opened.values()
-            if len(rows) < chunk:
-                return
-            last = rows[-1].id
+            yield from ((row.id, row.person) for row in rows)
+            full = len(rows) == chunk
+            last = rows[-1].id if rows else last
+
+    def embeddings(
+        self,
+        embedder: str,
+        folds: Collection[int] = range(FOLDS),
+        chunk: int = CHUNK,
+        only: Collection[int] | None = None,
+    ) -> Iterator[FleetPerson]:
+        """Everybody of these folds, in the order in which they came; memory holds `chunk` of them.
+
+        Whose row is damaged is left out. only: numbers from `people_of`; None for all.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        query = select(people).where(_of(embedder, folds))
+        if only is not None:
+            wanted = sorted(only)
+            for start in range(0, len(wanted), chunk):
+                some = query.where(people.c.id.in_(wanted[start : start + chunk]))
+                yield from self._opened(after(some, 0, chunk), embedder)[1]
+            return
+        last, full = 0, True
+        while full:
+            numbers, opened = self._opened(after(query, last, chunk), embedder)
+            yield from opened
+            full = len(numbers) == chunk
+            last = numbers[-1] if numbers else last
 
     def forget_events(self, before_s: float) -> int:
         """Delete figures of events, and what was set aside, received before then; how many rows.
@@ -224,6 +263,15 @@ class FleetStore:
         with explaining(self.name, "reading the store"), reading(self._engine) as connection:
             return read_status(connection, self.name, self._vault.key_id)
 
+    def _opened(self, query: Select[Any], embedder: str) -> tuple[list[int], list[FleetPerson]]:
+        """Numbers of the rows that a query over people finds, and those of them who open."""
+        with explaining(self.name, "reading people"), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+            opened, damaged = open_people(connection, self._vault, rows)
+        if damaged:
+            _log.warning("people do not open and are left out", people=len(damaged), embedder=embedder)
+        return [row.id for row in rows], list(opened.values())
+
     def _tidy(self) -> bool:
         with reading(self._engine) as connection:
             mark = connection.scalar(select(meta.c.value).where(meta.c.name == REMAINS))
@@ -245,3 +293,7 @@ class FleetStore:
             total += count
             if count < _FORGET_AT_ONCE:
                 return total
+
+
+def _of(embedder: str, folds: Collection[int]) -> ColumnElement[bool]:
+    return and_(people.c.embedder == embedder, people.c.fold.in_(list(folds)))

@@ -8,7 +8,7 @@ fold's sums are dropped and its people are new again: the next refresh adds them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, false, func, select, true, update
 
@@ -91,10 +91,30 @@ def read_pooled(connection: Connection, vault: Vault, embedder: str) -> list[Sta
 def start_over(engine: Engine, embedder: str) -> None:
     """Drop an embedder's sums and make its people new, whose damage is looked at again too."""
     with writing(engine) as connection:
-        connection.execute(update(people).where(people.c.embedder == embedder).values(damaged=False))
-        for fold in range(FOLDS):
-            _lock(connection, (embedder, fold))
-            _start_over(connection, (embedder, fold))
+        _all_over(connection, embedder)
+
+
+def correct_dimensions(engine: Engine, dimensions: Mapping[str, int]) -> None:
+    """Put right what a first report noted of embedders that are known now, and begin their sums anew.
+
+    dimensions: by sha256.
+    """
+    for embedder, right in dimensions.items():
+        wrong = and_(embedders.c.sha256 == embedder, embedders.c.dimensions != right)
+        with reading(engine) as connection:
+            if connection.scalar(select(embedders.c.sha256).where(wrong)) is None:
+                continue
+        with writing(engine) as connection:
+            if connection.execute(update(embedders).where(wrong).values(dimensions=right)).rowcount:
+                _all_over(connection, embedder)
+        _log.warning("people were reported with another embedder's dimensions; they are left out", embedder=embedder)
+
+
+def _all_over(connection: Connection, embedder: str) -> None:
+    connection.execute(update(people).where(people.c.embedder == embedder).values(damaged=False))
+    for fold in range(FOLDS):
+        _lock(connection, (embedder, fold))
+        _start_over(connection, (embedder, fold))
 
 
 def _new(embedder: str) -> ColumnElement[bool]:

@@ -5,11 +5,11 @@ No name of a person is in any, and what was computed from a face is sealed:
   that erased bytes are still to be scrubbed from the files), `refresh_started`.
 - `doors`: when each was first and last heard of, and its last `DoorState`.
 - `people`: a row a person and door: their key, wrapped by the store's. Destroying it is what erasing is. `pooled`:
-  their contribution is in `pooled`; `damaged`: it could not be opened, so they were left out.
+  their contribution is in `pooled`; `damaged`: it could not be opened, or has other dimensions, so they were left out.
 - `exemplars`: a row a picture; `sealed` holds its embeddings, clean and by night, under the person's key.
 - `gone`: erasures, so that a report from before one brings nobody back. Door `*` stands for every door.
 - `pooled`: the sealed sums of all people of a fold whose row says `pooled`.
-- `embedders`: how many dimensions the embeddings of each have.
+- `embedders`: how many dimensions the embeddings of each have: of a known one what is known, else what came first.
 - `event_quality`: of each event how good its pictures were and how sure the answer; neither who it was nor a name.
 - `set_aside`: messages that could not be used, and why; `head` is their beginning, sealed under a key of its own.
 - `refreshes`: what each refresh decided.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
@@ -19,7 +19,7 @@ from edge.errors import MessageError
 from trainer.store.engine import insert_new, lock, upsert
 from trainer.store.packing import dimensions_of, pack
 from trainer.store.people import delete_person, named, open_people, plain_text, put_person
-from trainer.store.records import Erased, Poison, Refresh, Reported
+from trainer.store.records import Claim, Erased, Poison, Refresh, Reported
 from trainer.store.releases import Releases
 from trainer.store.sums import Departures
 from trainer.store.tables import (
@@ -42,12 +42,16 @@ _LONGEST_TEXT = 300
 
 
 class Writer:
-    """One transaction. at_s: the time of all that it writes, seconds since 1970 UTC."""
+    """One transaction. at_s: the time of all that it writes, seconds since 1970 UTC.
 
-    def __init__(self, connection: Connection, vault: Vault, at_s: float) -> None:
+    dimensions: of known embedders, by sha256.
+    """
+
+    def __init__(self, connection: Connection, vault: Vault, at_s: float, dimensions: Mapping[str, int]) -> None:
         self._connection = connection
         self._vault = vault
         self._at_s = at_s
+        self._dimensions = dimensions
         self._departures = Departures()
         self._seen: set[str] = set()
         self.erases = False
@@ -57,7 +61,7 @@ class Writer:
         """Put a report in the place of what was known; one that came before, or is older, changes nothing.
 
         Raises:
-            MessageError: it holds no embeddings, or of another dimension than this embedder's; nothing was written.
+            MessageError: it holds no embeddings, or of another dimension than a known embedder's; nothing was written.
         """
         packed = {exemplar.exemplar: pack(exemplar) for exemplar in report.exemplars}
         self._check_dimensions(report)
@@ -184,21 +188,28 @@ class Writer:
         made = self._connection.execute(insert(refreshes).values(**values)).inserted_primary_key
         return int(made[0]) if made else 0
 
-    def claim_refresh(self, due: Callable[[float, float | None], bool]) -> bool:
-        """Whether a refresh is to be started by the caller; of several who ask at once one is told so.
+    def claim_refresh(self, due: Callable[[float, float | None], bool]) -> Claim | None:
+        """A claim where a refresh is to be started by the caller; of several who ask at once one gets it.
 
         due: from now and from when the last one was started (None: never), seconds since 1970 UTC. Where none ever was,
         the first to ask sets the time from which it is counted.
         """
         lock(self._connection, "refresh")
-        found = self._connection.scalar(select(meta.c.value).where(meta.c.name == _STARTED))
-        last_s = None if found is None else float(bytes(found))
+        last_s = self._refresh_started()
         is_due = due(self._at_s, last_s)
         if is_due or last_s is None:
-            value = repr(self._at_s).encode()
-            row = {"name": _STARTED, "value": value}
-            self._connection.execute(upsert(self._connection, meta, row, {"value": value}))
-        return is_due
+            self._refresh_starts(self._at_s)
+        return Claim(self._at_s, last_s) if is_due else None
+
+    def give_back(self, claim: Claim) -> None:
+        """A claimed refresh came to no end: it is due again, unless another was claimed in the meantime."""
+        lock(self._connection, "refresh")
+        if self._refresh_started() != claim.at_s:
+            return
+        if claim.former_s is None:
+            self._connection.execute(delete(meta).where(meta.c.name == _STARTED))
+        else:
+            self._refresh_starts(claim.former_s)
 
     def finish(self) -> None:
         """The last statements before the commit."""
@@ -210,20 +221,34 @@ class Writer:
             self._connection.execute(upsert(self._connection, meta, {"name": REMAINS, "value": mark}, {"value": mark}))
 
     def _check_dimensions(self, report: PersonReport) -> None:
-        """Those of the embedder's first report hold, until nobody is left who was reported by it."""
+        """A known embedder has those that it has. Of another nobody can tell which report is wrong, so all are kept.
+
+        Its first report's are noted, until nobody is left who was reported by it.
+        """
         embedder, dimensions = report.embedder_sha256, dimensions_of(report.exemplars[0])
+        right = self._dimensions.get(embedder, dimensions)
+        if dimensions != right:
+            raise MessageError(
+                f"fleet/people: embeddings of {dimensions} numbers; those of embedder {embedder[:12]} have {right}"
+            )
         if insert_new(self._connection, embedders, {"sha256": embedder, "dimensions": dimensions}):
             return
         row = select(embedders.c.dimensions).where(embedders.c.sha256 == embedder)
-        known = self._connection.scalar(row.with_for_update(read=True))
-        if known == dimensions:
+        if self._connection.scalar(row.with_for_update(read=True)) == dimensions:
             return
         self._connection.execute(row.with_for_update())
-        if self._connection.scalar(select(people.c.person).where(people.c.embedder == embedder).limit(1)) is not None:
-            raise MessageError(
-                f"fleet/people: embeddings of {dimensions} numbers; those of embedder {embedder[:12]} have {known}"
-            )
-        self._connection.execute(update(embedders).where(embedders.c.sha256 == embedder).values(dimensions=dimensions))
+        if self._connection.scalar(select(people.c.person).where(people.c.embedder == embedder).limit(1)) is None:
+            noted = update(embedders).where(embedders.c.sha256 == embedder)
+            self._connection.execute(noted.values(dimensions=dimensions))
+
+    def _refresh_started(self) -> float | None:
+        found = self._connection.scalar(select(meta.c.value).where(meta.c.name == _STARTED))
+        return None if found is None else float(bytes(found))
+
+    def _refresh_starts(self, at_s: float) -> None:
+        value = repr(at_s).encode()
+        row = {"name": _STARTED, "value": value}
+        self._connection.execute(upsert(self._connection, meta, row, {"value": value}))
 
     def _gone_until(self, door: str, person: str) -> int:
         """The revision up to which reports of this person are of before their erasure; -1 for none."""

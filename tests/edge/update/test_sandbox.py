@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edge.update.confine import own_files
 from edge.update.sandbox import Ended, run_apart
 from edge.update.seccomp import assemble
 from edge.update.syscalls import calls_of, machine_here
@@ -190,3 +191,11 @@ def test_numbers_of_this_machine_are_those_of_its_own_headers() -> None:
     ours = {**calls.denied, **calls.looked_at}
     assert {name: n for name, n in ours.items() if name in numbers and numbers[name] != n} == {}
     assert len(set(ours) & set(numbers)) > 100
+
+
+def test_modules_can_be_read_but_for_a_folder_that_holds_the_state_too(tmp_path: Path) -> None:
+    package, state = ROOT / "edge", ROOT / "var" / "releases" / "A-1"
+    assert ROOT in own_files([tmp_path, package / "models"])
+    assert ROOT not in own_files([state, package / "models"])
+    assert package in own_files([state])
+    assert all(folder.is_absolute() for folder in own_files([state]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from edge.update.bundle import Bundle
 from edge.update.machine import OutOfTurnError, Target
 from edge.update.slots import Slot, Slots
 from tests.fakes.head_releases import make_bundle, staged
+from tests.fakes.small_disk import fill, small_disk_below
 
 
 @pytest.fixture
@@ -189,27 +189,7 @@ def test_a_lock_that_is_never_given_back_is_a_reason(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def fill(folder: Path) -> Path:
-    """To the last byte."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return ballast
+    yield from small_disk_below(tmp_path)
 
 
 STEPS = ("begin", "downloaded", "stage", "begin_test", "passed", "begin_trial", "start_attempt", "commit")

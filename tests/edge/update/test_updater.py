@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,16 @@ from tests.fakes.head_releases import (
     upside_down,
     write_head,
 )
+from tests.fakes.small_disk import fill, small_disk_below
 
 PEOPLE = drawn_people(4)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    yield from small_disk_below(tmp_path)
+
+
 PASSED = Verdict(None, missing_layers=("landlock: not here",), facts={"people": 4})
 
 
@@ -222,3 +230,31 @@ def test_a_folder_that_cannot_be_written_is_a_reason(tmp_path: Path) -> None:
 def test_missing_is_what_a_repository_without_the_release_says(tmp_path: Path) -> None:
     told = Door(tmp_path).run()
     assert told == replace(told, step="failed", reason="the repository has no release plda-1")
+
+
+@pytest.mark.parametrize("step", ["downloading", "verifying", "staged", "self_testing"])
+def test_a_disk_that_fills_up_at_any_step_is_a_reason_and_the_old_head_stays(
+    small_disk: Path, tmp_path: Path, step: str
+) -> None:
+    bundles = [make_bundle(tmp_path, "plda-1"), make_bundle(tmp_path, "plda-2", 2)]
+    door = Door(small_disk, *bundles)
+    door.run()
+    put_in_force(door)
+    before = door.slots.in_force()
+    tell = door.told.append
+    ballast: list[Path] = []
+
+    def full_from(told: Told) -> None:
+        tell(told)
+        if told.step == step and not ballast:
+            ballast.append(fill(small_disk))
+
+    door.updater._tell = full_from
+    told = door.run("plda-2", 2)
+    assert told.step == "failed"
+    assert told.reason is not None
+    assert "No space left on device; make room on its disk" in told.reason
+    assert door.slots.in_force() == before
+    ballast[0].unlink()
+    assert door.run("plda-2", 2).step == "activating"
+    assert door.slots.in_force() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -62,4 +63,6 @@ def test_workers_that_do_not_know_one_another_are_told_what_to_set(text: str) ->
 
 
 def test_workers_that_know_one_another_are_let_through() -> None:
-    check_workers('{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}')
+    for index in (0, 1):
+        task = {"type": "worker", "index": index}
+        assert check_workers(json.dumps({"cluster": {"worker": ["a:1", "b:2"]}, "task": task})) == index

@@ -17,6 +17,7 @@ import pytest
 
 from edge.contract.fleet import FleetAck, PersonErased, PersonReport
 from edge.contract.messages import EventAck, RecognitionEvent
+from edge.inference.spec import load_manifest
 from edge.store.keys import KeyPlace, read_device_key
 from tests.fakes.broker import Broker
 from tests.fakes.fleet import EMBEDDER, erased, report
@@ -242,3 +243,14 @@ def test_settings_that_are_wrong_are_told(tmp_path: Path) -> None:
     done = program.run("ingest")
     assert (done.code, "[store] url: must be sqlite:///FILE or postgresql" in done.err) == (2, True)
     assert program.run("ingest", "--worker", "a/b").code == 2
+
+
+def test_a_worker_knows_the_shipped_embedders(trainer: TrainerProgram, world: World, database: str) -> None:
+    trainer.start()
+    sha256 = load_manifest().pick("embedder").sha256
+    wrong, right = report(person="p1", dim=96, embedder=sha256), report(person="p2", dim=192, embedder=sha256)
+    wait_for(world, {send(world, one) for one in (wrong, right)})
+    with store_of(trainer, database) as store:
+        assert [one.person for one in store.embeddings(sha256)] == ["p2"]
+        (reason,) = store.status().set_aside
+    assert reason == f"fleet/people: embeddings of 96 numbers; those of embedder {sha256[:12]} have 192"

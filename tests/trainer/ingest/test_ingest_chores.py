@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -20,6 +21,7 @@ from trainer.schedule import Schedule
 from trainer.store.store import FleetStore
 
 DAY_S = 86_400.0
+LONG = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 def local(hour: int, day: int = 4) -> float:
@@ -109,15 +111,94 @@ def test_no_schedule_starts_nothing(store: FleetStore, tmp_path: Path) -> None:
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_refresh_that_runs_ends_with_its_worker(store: FleetStore) -> None:
-    refreshes = Refreshes(store, Schedule.parse("every 1 min"), [sys.executable, "-c", "import time; time.sleep(600)"])
+def running(refreshes: Refreshes) -> subprocess.Popen[bytes]:
+    assert refreshes._running is not None
+    return refreshes._running[0]
+
+
+def last_start(store: FleetStore) -> list[float | None]:
+    """When the last refresh was started, as the next who asks is told."""
+    told: list[float | None] = []
+
+    def due(_: float, last_s: float | None) -> bool:
+        told.append(last_s)
+        return False
+
+    with store.write() as writer:
+        assert writer.claim_refresh(due) is None
+    return told
+
+
+def test_a_refresh_that_runs_ends_with_its_worker_and_is_made_up_for_at_the_next_start(
+    two_stores: tuple[list[float], FleetStore, FleetStore],
+) -> None:
+    now, store, other = two_stores
+    daily = Schedule.parse("daily 13:00")
+    refreshes = Refreshes(store, daily, LONG)
+    refreshes.look()  # from now on it is counted
+    now[0] = local(13)
     refreshes.look()
-    running = refreshes._running
-    assert running is not None
+    ended = running(refreshes)
     refreshes.look()
-    assert refreshes._running is running  # one at a time
+    assert running(refreshes) is ended  # one at a time
     refreshes.close()
-    assert running.returncode is not None
+    assert ended.returncode is not None
+    assert last_start(store) == [local(12)]
+    again = Refreshes(other, daily, LONG)
+    again.look()
+    assert running(again).poll() is None
+    again.close()
+    store.close()
+    other.close()
+
+
+@pytest.mark.parametrize(("code", "tries"), [(0, 1), (9, 1), (6, 2), (-9, 2)])
+def test_a_refresh_that_failed_is_tried_again_after_an_hour_and_one_with_an_outcome_is_not(
+    two_stores: tuple[list[float], FleetStore, FleetStore], tmp_path: Path, code: int, tries: int
+) -> None:
+    now, store, other = two_stores
+    mark, clock_s = tmp_path / "mark", [0.0]
+    end = f"os.kill(os.getpid(), {-code})" if code < 0 else f"sys.exit({code})"
+    failing = [sys.executable, "-c", f"import os, sys; open({str(mark)!r}, 'a').write('x'); {end}"]
+    refreshes = Refreshes(store, Schedule.parse("daily 13:00"), failing, lambda: clock_s[0])
+    refreshes.look()
+    now[0] = local(13)
+    for at_s in (30.0, 60.0, 90.0, 3900.0):
+        clock_s[0] = at_s
+        refreshes.look()
+        if refreshes._running is not None:
+            running(refreshes).wait()
+    assert mark.read_text() == "x" * tries
+    refreshes.close()
+    store.close()
+    other.close()
+
+
+def test_a_refresh_that_cannot_be_started_is_told_and_given_back(
+    store: FleetStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refreshes = Refreshes(store, Schedule.parse("every 1 min"), [str(tmp_path / "none")])
+    refreshes.look()
+    refreshes.close()
+    assert "a refresh cannot be started" in caplog.text
+    assert last_start(store) == [None]
+
+
+def test_a_claim_that_another_one_followed_is_not_given_back(
+    two_stores: tuple[list[float], FleetStore, FleetStore],
+) -> None:
+    now, store, other = two_stores
+    with store.write() as writer:
+        claim = writer.claim_refresh(lambda *_: True)
+    assert claim is not None
+    now[0] += 60
+    with other.write() as writer:
+        assert writer.claim_refresh(lambda *_: True) is not None
+    with store.write() as writer:
+        writer.give_back(claim)
+    assert last_start(store) == [now[0]]
+    store.close()
+    other.close()
 
 
 def test_the_refresh_has_the_workers_settings() -> None:

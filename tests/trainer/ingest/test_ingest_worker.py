@@ -15,7 +15,7 @@ from edge.contract.fleet import FleetAck, PersonErased, PersonReport
 from edge.contract.messages import EventAck, Message
 from edge.contract.topics import Topics
 from edge.contract.update import UpdateStep
-from tests.fakes.fleet import EMBEDDER, KEY, OTHER_EMBEDDER, erased, report
+from tests.fakes.fleet import DIM, EMBEDDER, KEY, OTHER_EMBEDDER, erased, report
 from tests.fakes.log_lines import lines
 from tests.fakes.messages import RELEASE, STATE, new_event
 from tests.fakes.postgres import Postgres
@@ -120,6 +120,22 @@ def test_an_older_report_and_one_of_somebody_erased_are_answered_too(house: Hous
     assert house.answered("doorward/front/fleet/ack") == {str(message.report) for message in messages}
 
 
+def test_one_wrong_report_under_a_shipped_embedder_s_name_costs_nobody_else_their_place(database: str) -> None:
+    with FleetStore.open(database, KEY, dimensions={EMBEDDER: DIM}) as store, running(House(store)) as house:
+        wrong, right = report(person="p1", dim=96), [report(person=f"p{number}") for number in range(2, 6)]
+        other = report(person="p9", dim=96, embedder=OTHER_EMBEDDER)
+        for one in (wrong, *right, other):
+            house.send(PEOPLE, one)
+            house.wait_for(1)
+            house.link.acknowledged.clear()
+        assert house.people == {("front", one.person) for one in right}
+        assert house.answered("doorward/front/fleet/ack") == {str(one.report) for one in (wrong, *right, other)}
+        assert [one.person for one in store.embeddings(OTHER_EMBEDDER)] == ["p9"]
+        assert list(store.status().set_aside) == [
+            "fleet/people: embeddings of 96 numbers; those of embedder abababababab have 8"
+        ]
+
+
 def test_poison_is_set_aside_answered_where_it_can_be_and_holds_nobody_up(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -154,21 +170,6 @@ def test_an_erasure_that_cannot_be_read_is_not_answered(house: House) -> None:
     house.wait_for(1)
     assert house.store.status().set_aside == {"fleet/erased: key 'schema': version 2.0 is not known here; 1.x is": 1}
     assert not house.link.published
-
-
-def test_a_wrong_dimension_is_set_aside_and_another_embedder_is_not(house: House) -> None:
-    wrong, other = report(person="p2", dim=16), report(person="p3", dim=16, embedder=OTHER_EMBEDDER)
-    house.send(PEOPLE, report(person="p1"))
-    house.wait_for(1)
-    house.send(PEOPLE, wrong)
-    house.send(PEOPLE, other)
-    house.wait_for(3)
-    assert house.people == {("front", "p1")}
-    assert [one.person for one in house.store.embeddings(OTHER_EMBEDDER)] == ["p3"]
-    assert list(house.store.status().set_aside) == [
-        "fleet/people: embeddings of 16 numbers; those of embedder abababababab have 8"
-    ]
-    assert str(wrong.report) in house.answered("doorward/front/fleet/ack")
 
 
 def test_messages_come_into_the_store_some_at_a_time(store: FleetStore) -> None:

@@ -156,7 +156,8 @@ def test_a_head_is_signed_published_promoted_and_seen(opened: Office) -> None:
 def test_what_the_gate_refused_is_refused_with_the_way_out(opened: Office) -> None:
     folder = opened.candidate(decision="refuse")
     code, line = opened.refusal("release", "sign", folder, *opened.keys)
-    assert (code, "the gate says refuse: size: 1 of 2; --even-refused REASON" in line) == (9, True)
+    assert code == 9
+    assert "the gate says refuse: size: 2,097,152 of 1,048,576 bytes; --even-refused REASON" in line
     assert opened.json("release", "sign", folder, *opened.keys, "--even-refused", "a trial")["counter"] == 1
     code, out, _ = opened.type("release", "status")
     assert "signed on somebody's word: a trial" in out

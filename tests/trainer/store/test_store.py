@@ -161,25 +161,6 @@ def test_a_person_who_is_embedded_anew_moves_over(store: FleetStore) -> None:
     assert sum(one.people for one in store.pooled(EMBEDDER)) == 0
 
 
-def test_another_dimension_than_the_embedders_is_refused(store: FleetStore) -> None:
-    put(store, report(person="p1", dim=8))
-    with store.write() as writer:
-        with pytest.raises(MessageError, match="embeddings of 16 numbers; those of embedder abababababab have 8"):
-            writer.person(report(person="p2", dim=16))
-        assert writer.person(report(person="p3", dim=8)) == "stored"
-    assert set(kept(store)) == {("front", "p1"), ("front", "p3")}
-
-
-def test_a_wrong_dimension_does_not_outlive_the_people_who_brought_it(store: FleetStore) -> None:
-    put(store, report(person="p1", dim=16))
-    store.pool_new(EMBEDDER)
-    with store.write() as writer:
-        writer.erased(erased(person="p1"))
-    assert put(store, report(person="p2", dim=8)) == ["stored"]
-    store.pool_new(EMBEDDER)
-    assert {one.dim for one in store.pooled(EMBEDDER)} == {8}
-
-
 def test_a_vector_that_is_no_embedding_is_refused(store: FleetStore) -> None:
     told = report(pictures=1, night=0)
     bad = replace(told.exemplars[0], clean=replace(told.exemplars[0].clean, x=text_of(bytes([1] * DIM))))
@@ -212,6 +193,21 @@ def test_people_are_read_by_fold_in_chunks(store: FleetStore) -> None:
     assert found == [
         (door, f"p{number}") for number in range(15) for door in ("a", "b") if fold_of(f"p{number}") in (1, 3, 5)
     ]
+
+
+def test_people_are_listed_without_being_opened_and_some_of_them_read(store: FleetStore) -> None:
+    put(store, *(report(door, f"p{number}", pictures=1 + number % 2) for number in range(15) for door in ("a", "b")))
+    put(store, report("a", "q", embedder=OTHER_EMBEDDER))
+    listed = list(store.people_of(EMBEDDER, folds=(1, 3, 5), chunk=2))
+    assert [person for _, person in listed] == [one.person for one in store.embeddings(EMBEDDER, folds=(1, 3, 5))]
+    several = list(store.people_of(EMBEDDER, pictures=2))
+    assert {person for _, person in several} == {f"p{number}" for number in range(1, 15, 2)}
+    some = [number for number, _ in several[1::3]]
+    found = [one.person for one in store.embeddings(EMBEDDER, chunk=2, only=some[::-1])]
+    assert found == [person for _, person in several[1::3]]
+    assert list(store.embeddings(EMBEDDER, only=[])) == []
+    assert list(store.embeddings(OTHER_EMBEDDER, only=some)) == []
+    assert list(store.people_of("no such")) == []
 
 
 def test_an_event_keeps_its_figures_and_no_name(store: FleetStore) -> None:
