@@ -52,9 +52,7 @@ def standing_lines(standing: Standing) -> list[str]:
     if standing.doors:
         lines.append("  doors  " + ", ".join(f"{count} {status}" for status, count in sorted(standing.doors.items())))
     lines += [f"  next   {standing.next}"] if standing.next else []
-    return lines + (
-        [f"  signed on somebody's word: {release.even_refused}"] if release.even_refused else []
-    )
+    return lines + ([f"  signed on somebody's word: {release.even_refused}"] if release.even_refused else [])
 
 
 def roles_json(trusted: Trusted, now: datetime) -> dict[str, Any]:
