@@ -33,7 +33,7 @@ SETTINGS = f"""
 [door]
 id = "front"
 [camera]
-url = "walkup:{PICTURES / "obama"}.jpg?seconds=3.5&pause=0.2&repeat=1000&fps=15"
+url = "walkup:{PICTURES / "obama"}.jpg?seconds=3.5&pause=2&repeat=1000&fps=15"
 width = 640
 height = 480
 [presence]
