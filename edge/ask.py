@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from edge.adapters.clock import SystemClock
 from edge.adapters.control import ask_daemon
 from edge.adapters.outbox_place import OutboxPlace, erase_from_file
-from edge.compose import head_for, model_over, recognizer
+from edge.compose import force_of, model_over, recognizer
 from edge.contract.codec import JsonObject
 from edge.contract.messages import Request, Response
 from edge.desk.desk import Desk
@@ -72,7 +72,8 @@ def _ask_the_store(settings: Settings, request: Request, attached: BinaryIO | No
             _log.warning("template store", found=found)
 
         def model(known: StoredPeople) -> ActiveModel:
-            return model_over(settings.recognition, head_for(settings.recognition))(known)
+            force = force_of(settings.recognition, folder_of(settings.store))
+            return model_over(settings.recognition, force.head, force.release)(known)
 
         roster = Roster(store, people, model)
         roster.changed = False

@@ -5,6 +5,7 @@ Only here do the settings' slices meet the components' own. `commands/run.py` an
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,13 +23,16 @@ from edge.adapters.outbox import Outbox
 from edge.adapters.outbox_place import OutboxPlace
 from edge.adapters.panel import PanelPins, panel_for
 from edge.adapters.post import MqttPost, NoPost
+from edge.adapters.release_post import ReleasePost
 from edge.adapters.requests import NetworkRequests
-from edge.compose import camera_for, head_for, model_over, quality_gate, recognizer, typical_norm
+from edge.adapters.updater_process import UpdaterProcess
+from edge.compose import camera_for, force_at_start, head_for, model_over, quality_gate, recognizer, typical_norm
 from edge.contract.topics import Topics
 from edge.daemon import Collaborators, Command, Daemon, LoopRules, Observer, ignore
 from edge.desk.desk import Desk
 from edge.desk.door import DoorDesk
 from edge.desk.events import EventDesk
+from edge.desk.releases import ReleaseDesk
 from edge.door_state import Fixed, StateTeller
 from edge.enrollment.enrolling import Enrollers, Enrolling
 from edge.enrollment.pictures import night_views
@@ -38,6 +42,7 @@ from edge.errors import LinkError
 from edge.event_memory import EventMemory
 from edge.events import Telling
 from edge.inbox import Inbox
+from edge.inference.spec import load_manifest
 from edge.inference.tflite import runtime_name
 from edge.log import get_logger
 from edge.ports import Camera, Clock, Link, Panel, Press
@@ -50,10 +55,18 @@ from edge.settings.slices import PanelSettings, Settings
 from edge.sharing.sharing import Shared, Sharing
 from edge.store.templates import TemplateStore
 from edge.store.told import ToldRows
-from edge.stored import control_path, open_store, outbox_path
+from edge.stored import control_path, folder_of, open_store, outbox_path
+from edge.update.activation import Activation, ReleaseParts, ReleaseRules, TellsState
+from edge.update.bringing import Bringing, BringingRules, RunsUpdater
+from edge.update.force import Force
+from edge.update.news import News
+from edge.update.pin import Pin
+from edge.update.place import ReleasePlace
+from edge.update.release_work import ReleaseWork
+from edge.update.trial import TrialRules
 
 _log = get_logger("door")
-_HOUR_S = 3600.0
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
 _GOODBYE_S = 2.0  # for events that are under way when the door stops; the others wait on the disk
 
 
@@ -82,25 +95,32 @@ def door(settings: Settings, given: Given | None = None) -> Iterator[Daemon]:
         store = stack.enter_context(open_store(settings.store, places=[OutboxPlace(erase_events)]))
         _tell_of_the_store(store.report)
         line_of_recognition = recognizer(settings.recognition)
-        people, head = store.load(), head_for(settings.recognition)
+        people, force = store.load(), force_at_start(settings.recognition, folder_of(settings.store))
+        _tell_of_the_head(force)
         _tell_of_the_store([*people.damage, *people.repaired])
-        roster = Roster(store, people, model_over(settings.recognition, head))
+        roster = Roster(store, people, model_over(settings.recognition, force.head, force.release))
         roster.ready()
         _tell_of_the_store([roster.unusable] if roster.unusable else [])
         inbox: Inbox[Command] = Inbox()
+        news: Inbox[News] = Inbox()
         # Before the link, so that it is stopped after it: a driver that hangs must not hold up what is to be sent.
         capture = _capture(settings, given.camera or camera_for(settings.camera), clock, stack)
-        post, fleet = _post(settings, inbox, stack)
+        post, fleet, release_post = _post(settings, inbox, news, stack)
         panel = given.panel or panel_for(pins_of(settings.panel))
         panel.start(lambda press: _handed_in(inbox, press))
         stack.callback(panel.stop)
         sharing = _sharing(settings, store, roster, fleet, line_of_recognition.embedder_id, clock)
+        updater = UpdaterProcess(settings.source, news.put)
+        releases = activation(settings, roster, news, updater, clock, release_post, on_trial=force.trial)
+        if releases is not None:
+            stack.callback(releases.close)
         parts = _Parts(
-            settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer, sharing
+            settings, line_of_recognition, roster, inbox, post, panel, capture, clock, given.observer, sharing, releases
         )
         daemon = _daemon(parts)
         _take_local_requests(settings, inbox, stack)
-        _log.info("door is up", door=settings.door.id, people=len(roster.people), runtime=runtime_name())
+        facts = {"people": len(roster.people), "release": force.release, "runtime": runtime_name()}
+        _log.info("door is up", door=settings.door.id, **facts)
         yield daemon
         _log.info("door goes down", door=settings.door.id)
 
@@ -128,6 +148,7 @@ class _Parts:
     clock: Clock
     observer: Observer
     sharing: Sharing | None = None
+    releases: Activation | None = None
 
 
 def _daemon(parts: _Parts) -> Daemon:
@@ -151,6 +172,8 @@ def _daemon(parts: _Parts) -> Daemon:
 
     verbs = DoorDesk(parts.roster, enrolling, state, lambda: daemon.now_s).verbs
     verbs |= EventDesk(parts.roster, memory, runtime, parts.clock, deny).verbs
+    if parts.releases is not None:
+        verbs |= ReleaseDesk(parts.releases, lambda: daemon.now_s).verbs
     daemon = Daemon(
         Collaborators(
             capture=parts.capture,
@@ -166,6 +189,7 @@ def _daemon(parts: _Parts) -> Daemon:
                 parts.clock,
             ),
             sharing=parts.sharing,
+            releases=parts.releases,
             inbox=parts.inbox,
             panel=parts.panel,
             post=parts.post,
@@ -229,10 +253,50 @@ def _sharing(
     return Sharing(shared, roster, fleet, clock)
 
 
-def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> tuple[MqttPost | NoPost, FleetPost | None]:
+def activation(
+    settings: Settings,
+    roster: Roster,
+    news: Inbox[News],
+    updater: RunsUpdater,
+    clock: Clock,
+    post: TellsState | None,
+    *,
+    on_trial: bool,
+) -> Activation | None:
+    """What puts releases in force; also where none are taken, since one may be on trial, or be rolled back.
+
+    None where the door scores without a learned head. news: what `post` and `updater` hand in.
+    """
+    asked, recognition = settings.releases, settings.recognition
+    if recognition.scoring != "plda":
+        if asked.enabled:
+            _log.warning('no releases are taken: set [recognition] scoring = "plda", or [releases] enabled = false')
+        return None
+    if asked.enabled and not settings.mqtt.enabled:
+        _log.warning("no releases can come: set [mqtt] enabled = true, or [releases] enabled = false")
+    place = ReleasePlace.below(folder_of(settings.store))
+    pin, embedder = Pin(place.pin, asked.pin), load_manifest().pick("embedder", recognition.embedder).sha256
+    bringing = BringingRules(asked.enabled and settings.mqtt.enabled, asked.jitter_minutes * _MINUTE_S)
+    trial = TrialRules(asked.trial_minutes * _MINUTE_S, asked.trial_visits)
+    parts = ReleaseParts(
+        slots=place.slots,
+        work=ReleaseWork(place, embedder, lambda: head_for(recognition), recognition.target_fpir),
+        bringing=Bringing(bringing, updater, pin, random.random),
+        pin=pin,
+        roster=roster,
+        news=news,
+        clock=clock,
+        post=post,
+    )
+    return Activation(ReleaseRules(settings.door.id, asked.root_file, trial), parts, on_trial=on_trial)
+
+
+def _post(
+    settings: Settings, inbox: Inbox[Command], news: Inbox[News], stack: ExitStack
+) -> tuple[MqttPost | NoPost, FleetPost | None, ReleasePost | None]:
     mqtt, door_id = settings.mqtt, settings.door.id
     if not mqtt.enabled:
-        return NoPost(outbox_path(settings.store)), None
+        return NoPost(outbox_path(settings.store)), None, None
     topics = Topics(mqtt.base)
     link = MqttLink(link_settings(settings), [Subscription(name, t.qos) for t, name in topics.for_door(door_id)])
     delivery = Delivery(
@@ -243,10 +307,11 @@ def _post(settings: Settings, inbox: Inbox[Command], stack: ExitStack) -> tuple[
     delivery.start()
     stack.callback(delivery.stop)
     fleet = FleetPost(topics, door_id, link, inbox.put)
-    link.start(delivery, NetworkRequests(topics, door_id, link, inbox.put), fleet)
+    releases = ReleasePost(topics, door_id, link, news.put)
+    link.start(delivery, NetworkRequests(topics, door_id, link, inbox.put), fleet, releases)
     stack.callback(link.stop)
     stack.callback(_say_goodbye, link, delivery)
-    return MqttPost(topics, door_id, link, delivery), fleet
+    return MqttPost(topics, door_id, link, delivery), fleet, releases
 
 
 def _say_goodbye(link: Link, delivery: Delivery) -> None:
@@ -272,6 +337,11 @@ def link_settings(settings: Settings, suffix: str = "") -> LinkSettings:
         key_file=mqtt.key_file,
         keepalive_s=mqtt.keepalive_s,
     )
+
+
+def _tell_of_the_head(force: Force) -> None:
+    for line in force.found:
+        _log.warning("the head", found=line)
 
 
 def _tell_of_the_store(lines: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from edge.adapters.clock import SystemClock
 from edge.adapters.control import ask_daemon
 from edge.adapters.mqtt import try_connection
 from edge.assemble import link_settings, pins_of
-from edge.compose import camera_for, head_for
+from edge.compose import camera_for, force_of
 from edge.contract.codec import from_object
 from edge.contract.messages import DoorState, Request
 from edge.errors import CameraError, DoorwardError, LinkError, PanelError, StoreError
@@ -32,6 +32,7 @@ from edge.inference.tflite import Model, runtime_name
 from edge.roster import unusable
 from edge.settings.slices import Settings
 from edge.stored import control_path, folder_of, open_people, store_path
+from edge.update.place import ReleasePlace
 
 Verdict = Literal["well", "warning", "fault"]
 _LEAST_FREE_MB = 50
@@ -60,7 +61,7 @@ def examine(settings: Settings, *, with_camera: bool) -> list[Finding]:
         ("settings", lambda: f"from {settings.source}" if settings.source else "all defaults"),
         ("runtime", lambda: f"{runtime_name()}, Python {platform.python_version()}, numpy {np.__version__}"),
         ("models", lambda: _models(settings)),
-        ("head", lambda: f"{head_for(settings.recognition).id} for the embedder in use"),
+        ("head", lambda: _head(settings)),
         ("store", lambda: _store(settings)),
         ("disk", lambda: _disk(settings)),
         ("clock", _clock),
@@ -107,6 +108,25 @@ def _models(settings: Settings) -> str:
         model.run(np.zeros(model.spec.inputs[0].shape, model.spec.inputs[0].dtype))
         names.append(f"{model.spec.name} {model.spec.sha256[:12]}")
     return ", ".join(names)
+
+
+def _head(settings: Settings) -> str:
+    force, place = (
+        force_of(settings.recognition, folder_of(settings.store)),
+        ReleasePlace.below(folder_of(settings.store)),
+    )
+    words = f"{force.head.id} for the embedder in use, release {force.release}"
+    record = place.slots.record()
+    target = record.target.release if record.target is not None else "a release"
+    if record.step == "trial":
+        words += f"; {target} is on trial"
+    if (damage := place.slots.damage) is not None:
+        raise Doubtful(f"{words}; {damage}")
+    if record.step in ("refused", "rolled_back", "failed", "paused"):
+        raise Doubtful(f"{words}; {target} is {record.step.replace('_', ' ')}: {record.reason}")
+    if settings.releases.enabled and settings.releases.root_file is None and not place.floor.exists():
+        raise Doubtful(f"{words}; no release can come: set [releases] root_file, or `doorward releases trust ROOT`")
+    return words
 
 
 def _store(settings: Settings) -> str:

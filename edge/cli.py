@@ -21,7 +21,19 @@ from edge.log import setup_logging
 from edge.output import guarded, is_of_output
 
 # Each has `add(subparsers)`, which sets `run`, a function from the parsed line to an exit code.
-_COMMANDS = ("run", "identify", "enroll", "people", "press", "events", "doctor", "bench", "settings", "demo")
+_COMMANDS = (
+    "run",
+    "identify",
+    "enroll",
+    "people",
+    "press",
+    "events",
+    "releases",
+    "doctor",
+    "bench",
+    "settings",
+    "demo",
+)
 
 _REPORT = "please report this, with what DOORWARD_DEBUG=1 shows"
 

@@ -25,8 +25,10 @@ from edge.recognition.scoring import Head
 from edge.recognition.types import Box, Exemplar, Image
 from edge.settings.slices import CameraSettings, RecognitionSettings
 from edge.store.types import StoredPeople
+from edge.update.force import FACTORY_RELEASE, Force, at_start, standing
+from edge.update.place import ReleasePlace
+from edge.update.slots import Slots
 
-FACTORY_RELEASE = "factory"
 # Of pictures made worse, the share that is no longer like the original (cosine under 0.4): with a norm below 0.57 of
 # the typical one 54 %, up to 0.64 16 %, up to 0.7 5 %, above none.
 _LEAST_OF_TYPICAL_NORM = 0.68
@@ -121,11 +123,42 @@ def head_for(settings: RecognitionSettings, models: Path = SHIPPED) -> Head:
     return load_plda(embedder) if settings.scoring == "plda" else load_centred_cosine(embedder)
 
 
-def model_over(settings: RecognitionSettings, head: Head) -> Callable[[StoredPeople], ActiveModel]:
+def force_at_start(settings: RecognitionSettings, state: Path, models: Path = SHIPPED) -> Force:
+    """The head that a daemon begins with; see `update/force.py`. state: the state folder.
+
+    Raises:
+        ModelError: there is none that can be loaded.
+    """
+    return _force(at_start, settings, state, models)
+
+
+def force_of(settings: RecognitionSettings, state: Path, models: Path = SHIPPED) -> Force:
+    """The head in force, for commands beside the daemon. state: the state folder.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    return _force(standing, settings, state, models)
+
+
+def _force(
+    choose: Callable[[Slots, str, Callable[[], Head]], Force], settings: RecognitionSettings, state: Path, models: Path
+) -> Force:
+    if settings.scoring != "plda":  # releases are learned heads
+        return Force(head_for(settings, models), FACTORY_RELEASE)
+    embedder = load_manifest(models).pick("embedder", settings.embedder)
+    return choose(ReleasePlace.below(state).slots, embedder.sha256, lambda: head_for(settings, models))
+
+
+def model_over(
+    settings: RecognitionSettings, head: Head, release: str = FACTORY_RELEASE
+) -> Callable[[StoredPeople], ActiveModel]:
     """What makes the active model of a roster."""
-    return lambda people: active_model(settings, head, people.gallery(head.embedder_id))
+    return lambda people: active_model(settings, head, people.gallery(head.embedder_id), release)
 
 
-def active_model(settings: RecognitionSettings, head: Head, exemplars: Sequence[Exemplar]) -> ActiveModel:
-    """The head in force over everybody enrolled, with this table's own threshold."""
-    return ActiveModel.of(head, exemplars, settings.target_fpir, FACTORY_RELEASE)
+def active_model(
+    settings: RecognitionSettings, head: Head, exemplars: Sequence[Exemplar], release: str = FACTORY_RELEASE
+) -> ActiveModel:
+    """A head over everybody enrolled, with this table's own threshold. release: that the head is of."""
+    return ActiveModel.of(head, exemplars, settings.target_fpir, release)

@@ -30,6 +30,7 @@ from edge.recognition.visit import Visit, VisitEvent
 from edge.retention import Retention
 from edge.roster import Roster
 from edge.sharing.sharing import Sharing
+from edge.update.activation import Activation
 
 _log = get_logger("door")
 # How long the loop waits for a frame before it looks into its inbox again: a press is felt at once.
@@ -72,6 +73,7 @@ class Collaborators:
     memory: EventMemory = field(default_factory=EventMemory)
     retention: Retention | None = None
     sharing: Sharing | None = None
+    releases: Activation | None = None
     observer: Observer = ignore
 
 
@@ -169,6 +171,8 @@ class Daemon:
         events = parts.presence.update(frame.time_s, probes, parts.roster.model)
         self._note_sponsors(frame)
         parts.state.frame(frame.time_s)
+        if parts.releases is not None:
+            parts.releases.frame(frame.time_s)
         parts.observer(frame, parts.presence.visits, events)
         self._emit(events)
 
@@ -192,6 +196,8 @@ class Daemon:
                 margin=message.margin,
                 frames=message.frames,
             )
+            if parts.releases is not None:
+                parts.releases.saw(event, model)
             if message.person is not None:
                 parts.memory.note(str(message.event), message.visit, message.person, event.best)
                 parts.roster.saw(message.person, parts.clock.wall_s())
@@ -210,6 +216,8 @@ class Daemon:
         now_s = self._parts.clock.monotonic_s()
         if self._parts.sharing is not None:
             self._parts.sharing.turn(now_s)
+        if self._parts.releases is not None:
+            self._parts.releases.turn(self.now_s)
         self._parts.state.tell(now_s)
         # In the midst of a longer work, as an import, there would be a snapshot after each slice.
         changed = self._parts.roster.changed and not self._jobs.waiting

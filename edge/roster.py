@@ -52,6 +52,10 @@ class Roster:
         """The model, made now, so that no frame waits for it."""
         return self.model
 
+    def adopt(self, model: ActiveModel) -> None:
+        """Recognize by another model from now on. It must be of exactly these people, see `update/reprojection.py`."""
+        self._model = model
+
     @property
     def people(self) -> Mapping[str, Person]:
         return self._people
@@ -192,7 +196,8 @@ class Roster:
 
     def _project(self, person: Person) -> None:
         if self._model is not None:
-            self._model = self._model.with_person(person.id, *self._pictures(self._model, person))
+            embedder = self._model.gallery.head.embedder_id
+            self._model = self._model.with_person(person.id, *pictures_of(person, embedder))
 
     def _lost(self, person: str) -> None:
         self._people.pop(person, None)
@@ -227,15 +232,14 @@ class Roster:
         self._people |= now
         self._note_change()
         if self._model is not None:
-            model = self._model
-            self._model = model.with_people({p.id: self._pictures(model, p) for p in now.values()})
+            embedder = self._model.gallery.head.embedder_id
+            self._model = self._model.with_people({p.id: pictures_of(p, embedder) for p in now.values()})
 
-    @staticmethod
-    def _pictures(model: ActiveModel, person: Person) -> Pictures:
-        """Somebody's, by the embedder in use."""
-        embedder = model.gallery.head.embedder_id
-        theirs = tuple(exemplar.embedding for exemplar in person.gallery(embedder))
-        return theirs, tuple(kept.embedding for kept in person.denied if kept.embedder == embedder)
+
+def pictures_of(person: Person, embedder: str) -> Pictures:
+    """Somebody's by one embedder (its sha256), as a table takes them."""
+    theirs = tuple(exemplar.embedding for exemplar in person.gallery(embedder))
+    return theirs, tuple(kept.embedding for kept in person.denied if kept.embedder == embedder)
 
 
 def unusable(people: Mapping[str, Person], embedder: str) -> str | None:

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from edge.adapters.pictures import read_picture
 from edge.commands import JSON_SCHEMA
-from edge.compose import active_model, head_for, recognizer
+from edge.compose import active_model, force_of, recognizer
 from edge.draw import Mark, annotate, colour_of
 from edge.errors import PictureError
 from edge.recognition.recognizer import ActiveModel, Recognizer
@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not people.people:
         print(f"doorward: nobody is enrolled yet in {folder_of(settings.store)}", file=sys.stderr)
     names = {person.id: person.name for person in people.people.values()}
-    head = head_for(settings.recognition)
-    model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
+    force = force_of(settings.recognition, folder_of(settings.store))
+    model = active_model(settings.recognition, force.head, people.gallery(force.head.embedder_id), force.release)
     skipped = 0
     drawn: set[str] = set()
     for file in arguments.images:

@@ -16,7 +16,7 @@ from edge.adapters.camera_options import one_line
 from edge.ask import ask
 from edge.commands import JSON_SCHEMA
 from edge.commands.people_text import Answer, lines_of
-from edge.compose import active_model, embedder_name, head_for
+from edge.compose import active_model, embedder_name, force_of
 from edge.errors import RefusedError, StoreError
 from edge.settings import Settings, load_settings
 from edge.sheet import sheet_numbers
@@ -26,7 +26,7 @@ from edge.store.archive_format import LARGEST_ARCHIVE
 from edge.store.durable import write_durably
 from edge.store.receipts import read_receipt
 from edge.store.schema import StorePaths
-from edge.stored import reading_store, store_path
+from edge.stored import folder_of, reading_store, store_path
 
 _Verb = Callable[[argparse.Namespace, Settings], Answer]
 _PERSON = ("person", {"metavar": "PERSON", "help": "an id or a name"})
@@ -117,8 +117,8 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> Answer:
 def _sheet(arguments: argparse.Namespace, settings: Settings) -> Answer:
     with reading_store(settings.store) as store:
         people = store.load()
-    head = head_for(settings.recognition)
-    model = active_model(settings.recognition, head, people.gallery(head.embedder_id))
+    force = force_of(settings.recognition, folder_of(settings.store))
+    model = active_model(settings.recognition, force.head, people.gallery(force.head.embedder_id), force.release)
     facts = PageFacts(settings.door.name or settings.door.id, embedder_name(settings.recognition), time.time())
     page = sheet_page(sheet_numbers(people, model), facts)
     try:

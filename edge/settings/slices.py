@@ -335,6 +335,40 @@ class FleetSettings(Slice):
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasesSettings(Slice):
+    """How signed heads that the trainer publishes get into force here. Needs MQTT and the learned head."""
+
+    enabled: Annotated[
+        bool,
+        Key("Fetch, try on and put in force what is announced; false takes only what an operator asks for"),
+    ] = False
+    root_file: Annotated[
+        Path | None,
+        Key("Root metadata of the keys to trust; taken once, before the first", example="/etc/doorward/root.json"),
+    ] = None
+    trial_minutes: Annotated[
+        float, Key("A new head is on trial for so long at least", unit="min", low=1, high=10080)
+    ] = 60.0
+    trial_visits: Annotated[
+        int, Key("Visits that it has to see in its trial; where so many do not come, a day is enough", low=1, high=64)
+    ] = 10
+    jitter_minutes: Annotated[
+        float,
+        Key(
+            "A random time up to so long passes first, so that not all doors ask at once", unit="min", low=0, high=1440
+        ),
+    ] = 10.0
+    pin: Annotated[
+        str,
+        Key(
+            "Stay with this release, whatever is announced; empty takes what comes",
+            pattern=r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?",
+            pattern_words="a release's id",
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings(Slice):
     """What the daemon says about itself."""
 
@@ -355,5 +389,6 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     fleet: FleetSettings = field(default_factory=FleetSettings)
+    releases: ReleasesSettings = field(default_factory=ReleasesSettings)
     log: LogSettings = field(default_factory=LogSettings)
     source: Path | None = None

@@ -40,6 +40,16 @@ class ReleasePlace:
         return self.folder / "incoming"
 
     @property
+    def visits(self) -> Path:
+        """How clearly the last visitors were known, for the next trial; numbers alone."""
+        return self.folder / "visits.json"
+
+    @property
+    def pin(self) -> Path:
+        """The release that an operator wants to stay with."""
+        return self.folder / "pin"
+
+    @property
     def updater_lock(self) -> Path:
         """Held by the updater's process as long as it runs."""
         return self.folder / "updater.lock"

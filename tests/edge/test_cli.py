@@ -208,7 +208,7 @@ def test_commands_that_recognize_nobody_load_no_head_and_make_no_table(
     def none(*_: object) -> None:
         raise AssertionError("a head was loaded")
 
-    monkeypatch.setattr(ask, "head_for", none)
+    monkeypatch.setattr(ask, "force_of", none)
     for words in (
         ("list",),
         ("show", "Barack"),

@@ -19,9 +19,10 @@ from edge.adapters.memory_link import MemoryLink
 from edge.adapters.outbox import Outbox
 from edge.adapters.panel import SilentPanel
 from edge.adapters.post import MqttPost
+from edge.adapters.release_post import ReleasePost
 from edge.adapters.requests import NetworkRequests
 from edge.adapters.walkup import Walkup, WalkupCamera, in_turn
-from edge.compose import face_finder, head_for, model_over, recognizer
+from edge.compose import face_finder, force_at_start, model_over, recognizer
 from edge.contract.messages import DoorState, Enrollment, RecognitionEvent, Response
 from edge.contract.topics import Topics
 from edge.daemon import Command, Daemon, Observer, ignore
@@ -44,7 +45,11 @@ from edge.settings.slices import (
     Settings,
     StoreSettings,
 )
-from edge.stored import open_store
+from edge.stored import folder_of, open_store
+from edge.update.activation import Activation
+from edge.update.bringing import RunsUpdater
+from edge.update.force import Force
+from edge.update.news import News
 
 DOOR = "front"
 TOPICS = Topics("doorward")
@@ -149,6 +154,7 @@ class Door:
     capture: Capture
     delivery: Delivery
     desk: Desk
+    releases: Activation | None = None
     on_frame: Observer = ignore
 
     def press(self, kind: str = "press") -> None:
@@ -195,10 +201,11 @@ def settings_in(folder: Path, **slices: object) -> Settings:
 
 
 @contextmanager
-def roster_in(settings: Settings) -> Iterator[Roster]:
-    """The people of a door, as the daemon opens them."""
+def roster_in(settings: Settings, force: Force | None = None) -> Iterator[Roster]:
+    """The people of a door, as the daemon opens them. force: the head to recognize with, that of a start if None."""
     with open_store(settings.store) as store:
-        roster = Roster(store, store.load(), model_over(settings.recognition, head_for(settings.recognition)))
+        force = force or force_at_start(settings.recognition, folder_of(settings.store))
+        roster = Roster(store, store.load(), model_over(settings.recognition, force.head, force.release))
         roster.ready()
         yield roster
 
@@ -211,21 +218,26 @@ def door_in(
     clock: Clock | None = None,
     options: CaptureOptions | None = None,
     link: MemoryLink | None = None,
+    updater: Callable[[Inbox[News]], RunsUpdater] | None = None,
 ) -> Iterator[Door]:
     """A door before this camera, put together as the daemon's own, on a link without a broker.
 
     A test may set the door's `on_frame`, which is shown what an observer is.
+    updater: made with where its news go; with one the door takes releases.
     """
     time, link, panel = clock or SetClock(), link or MemoryLink(), ShownPanel()
     with ExitStack() as stack:
-        roster = stack.enter_context(roster_in(settings))
+        force = force_at_start(settings.recognition, folder_of(settings.store))
+        roster = stack.enter_context(roster_in(settings, force))
         inbox: Inbox[Command] = Inbox()
+        news: Inbox[News] = Inbox()
         folder = settings.store.folder
         assert folder is not None
         delivery = Delivery(Outbox(folder / "outbox.db"), link, DeliverySettings(commit_every_s=0.01))
         delivery.start()
         stack.callback(delivery.stop)
-        link.start(delivery, NetworkRequests(TOPICS, DOOR, link, inbox.put))
+        notices = ReleasePost(TOPICS, DOOR, link, news.put)
+        link.start(delivery, NetworkRequests(TOPICS, DOOR, link, inbox.put), notices)
         stack.callback(link.stop)
         capture = Capture(camera, options or CaptureOptions(), time)
         capture.start()
@@ -235,8 +247,14 @@ def door_in(
         def observe(frame: Frame, visits: tuple[Visit, ...], events: list[VisitEvent]) -> None:
             door.on_frame(frame, visits, events)
 
-        daemon = assemble._daemon(assemble._Parts(settings, line(), roster, inbox, post, panel, capture, time, observe))
-        door = Door(daemon, link, panel, roster, inbox, capture, delivery, daemon._parts.desk)
+        releases = None
+        if updater is not None:
+            releases = assemble.activation(settings, roster, news, updater(news), time, notices, on_trial=force.trial)
+            assert releases is not None
+            stack.callback(releases.close)
+        parts = assemble._Parts(settings, line(), roster, inbox, post, panel, capture, time, observe, releases=releases)
+        daemon = assemble._daemon(parts)
+        door = Door(daemon, link, panel, roster, inbox, capture, delivery, daemon._parts.desk, releases)
         yield door
 
 
