@@ -110,9 +110,11 @@ def until(activation: Activation, done: Callable[[], bool], now_s: float = 1000.
 
 def passed(activation: Activation, seconds: int, now_s: float) -> float:
     """So many frames, a second each; the time then."""
-    end_s = now_s + seconds
-    while now_s < end_s:
-        now_s = until(activation, lambda before=now_s: activation._frame_s > before, now_s)  # type: ignore[misc] # bound now
+    for _ in range(seconds):
+        now_s += 1.0
+        activation.frame(now_s)
+        activation.turn(now_s)
+        settle(activation)
     return now_s
 
 
